@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# mvrun: one Makefile, explicit lists, everything below build/.
+#
+#   make                    build for this machine        make ARCH=arm64     cross-build
+#   make demo               the main job, end to end      make check          all tests (what CI runs)
+#   make kernel             the guest kernel              make bench          the figures of docs/spec.md
+#   make install DESTDIR= PREFIX=                         make help           the rest
+#
+# VARIANT=release|asan|tsan|cov chooses how; CC=clang works too.
+
+HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
+ARCH ?= $(HOST_ARCH)
+VARIANT ?= release
+BUILD ?= build/$(if $(filter-out $(HOST_ARCH),$(ARCH)),$(ARCH)-)$(VARIANT)
+PREFIX ?= /usr/local
+VERSION := 0.1.0
+
+# ---- tools -----------------------------------------------------------------------------------------------------
+
+CROSS_PREFIX := $(if $(filter-out $(HOST_ARCH),$(ARCH)),$(if $(filter arm64,$(ARCH)),aarch64-linux-gnu-,x86_64-linux-gnu-))
+ifeq ($(origin CC),default)
+CC := $(CROSS_PREFIX)gcc
+endif
+ifeq ($(origin AR),default)
+AR := $(CROSS_PREFIX)ar
+endif
+MUSL_CC := $(if $(CROSS_PREFIX),$(CC),musl-gcc)
+
+# A cross build finds the other architecture's libraries in a folder that scripts/sysroot fills, outside the tree.
+ifneq ($(CROSS_PREFIX),)
+SYSROOT := $(shell scripts/sysroot --arch $(ARCH) --print)
+TRIPLET := $(CROSS_PREFIX:-=)
+SYSROOT_CFLAGS := -isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/$(TRIPLET)
+SYSROOT_LDFLAGS := -L$(SYSROOT)/usr/lib/$(TRIPLET) -L$(SYSROOT)/lib/$(TRIPLET) -Wl,--allow-shlib-undefined
+endif
+
+# ---- flags -----------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Walloca -Wundef \
+	-Wcast-qual -Wwrite-strings -Wformat=2 -Wswitch-enum -Wconversion
+CPPFLAGS += -D_GNU_SOURCE -I. $(SYSROOT_CFLAGS) -DMVRUN_VERSION='"$(VERSION)"'
+BASE_CFLAGS := -std=c17 -g $(WARNINGS) -MMD -MP -ffunction-sections -fdata-sections
+
+HARDEN_x86_64 := -fcf-protection=full
+HARDEN_arm64 := -mbranch-protection=standard
+HARDEN := -fstack-protector-strong -fstack-clash-protection $(HARDEN_$(ARCH)) -ftrivial-auto-var-init=zero
+VARIANT_release := -O2 -D_FORTIFY_SOURCE=3 $(HARDEN)
+VARIANT_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+VARIANT_tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
+VARIANT_cov := -O0 --coverage
+CFLAGS_ALL := $(BASE_CFLAGS) $(VARIANT_$(VARIANT)) $(CFLAGS)
+LDFLAGS_ALL := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SYSROOT_LDFLAGS) \
+	$(filter -fsanitize% --coverage,$(VARIANT_$(VARIANT))) $(LDFLAGS)
+# Sanitizers need a dynamic program.
+STATIC_PIE := $(if $(filter release,$(VARIANT)),-static-pie,-pie)
+
+# guest-init is a static program without a C library's weight: musl, no sanitizer, no unwinding.
+MUSL_CFLAGS := -std=c17 -g -Os -D_GNU_SOURCE -I. $(WARNINGS) -MMD -MP -ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables -fstack-protector-strong -ftrivial-auto-var-init=zero -fno-pie
+MUSL_LDFLAGS := -static -no-pie -s -Wl,--gc-sections -Wl,-z,noexecstack -Wl,--build-id=none
+ifneq ($(CROSS_PREFIX),)
+MUSL_DIR := $(SYSROOT)/usr/lib/aarch64-linux-musl
+MUSL_CFLAGS += -nostdinc -isystem $(SYSROOT)/usr/include/aarch64-linux-musl \
+	-isystem $(shell $(CC) -print-file-name=include) -idirafter /usr/aarch64-linux-gnu/include
+MUSL_LDFLAGS += -nostdlib $(MUSL_DIR)/crt1.o $(MUSL_DIR)/crti.o
+MUSL_LIBS := -L$(MUSL_DIR) -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group $(MUSL_DIR)/crtn.o
+else
+MUSL_CFLAGS += -idirafter /usr/include -idirafter /usr/include/$(shell uname -m)-linux-gnu
+endif
+
+# ---- what there is ---------------------------------------------------------------------------------------------
+
+BASE_SRC := base/buf.c base/cleanup.c base/err.c base/io.c base/log.c base/loop.c base/num.c
+PROTO_SRC := proto/frame.c proto/spec.c
+MEM_SRC := mem/gmem.c mem/giov.c
+VIRTIO_SRC :=
+VMM_SRC :=
+VMM_x86_64_SRC :=
+VMM_arm64_SRC :=
+INIT_SRC :=
+STORE_SRC :=
+IMAGE_SRC :=
+RUNTIME_SRC :=
+CLI_SRC :=
+
+UNIT_TESTS :=
+
+# The rest of this file follows from the lists.
+include scripts/rules.mk

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+# How the lists of the Makefile become archives, programs and tests: one archive per folder, linked in the order of
+# the allowed dependencies, so that a call against the direction is a link error.
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+init_objects = $(patsubst %.c,$(BUILD)/musl/%.o,$(1))
+
+LIB_BASE := $(BUILD)/libbase.a
+LIB_PROTO := $(BUILD)/libproto.a
+LIB_MEM := $(BUILD)/libmem.a
+LIB_VIRTIO := $(BUILD)/libvirtio.a
+LIB_VMM := $(BUILD)/libvmm.a
+LIB_STORE := $(BUILD)/libstore.a
+LIB_IMAGE := $(BUILD)/libimage.a
+LIB_RUNTIME := $(BUILD)/libruntime.a
+
+$(LIB_BASE): $(call objects,$(BASE_SRC))
+$(LIB_PROTO): $(call objects,$(PROTO_SRC))
+$(LIB_MEM): $(call objects,$(MEM_SRC))
+$(LIB_VIRTIO): $(call objects,$(VIRTIO_SRC))
+$(LIB_VMM): $(call objects,$(filter-out vmm/main.c,$(VMM_SRC)) $(VMM_$(ARCH)_SRC))
+$(LIB_STORE): $(call objects,$(STORE_SRC))
+$(LIB_IMAGE): $(call objects,$(filter-out oci/image/main.c,$(IMAGE_SRC)))
+$(LIB_RUNTIME): $(call objects,$(RUNTIME_SRC))
+
+$(BUILD)/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -fPIE -c -o $@ $<
+
+$(BUILD)/musl/%.o: %.c
+	@mkdir -p $(@D)
+	$(MUSL_CC) $(MUSL_CFLAGS) -c -o $@ $<
+
+VMM_LIBS := $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_BASE)
+IMAGE_LIBS := $(LIB_IMAGE) $(LIB_STORE) $(LIB_BASE)
+CLI_LIBS := $(LIB_RUNTIME) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
+
+$(BUILD)/mvrun-vmm: $(call objects,$(filter vmm/main.c,$(VMM_SRC))) $(VMM_LIBS)
+	$(CC) $(CFLAGS_ALL) $(STATIC_PIE) $(LDFLAGS_ALL) -o $@ $^ -luring -lpthread
+
+$(BUILD)/mvrun-image: $(call objects,$(filter oci/image/main.c,$(IMAGE_SRC))) $(IMAGE_LIBS)
+	$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -larchive -lzstd -lz -lcrypto -ljansson -lpthread
+
+$(BUILD)/mvrun: $(call objects,$(CLI_SRC)) $(CLI_LIBS)
+	$(CC) $(CFLAGS_ALL) $(STATIC_PIE) $(LDFLAGS_ALL) -o $@ $^ -ljansson
+
+$(BUILD)/guest-init: $(call init_objects,$(INIT_SRC))
+	$(MUSL_CC) $(MUSL_CFLAGS) $(MUSL_LDFLAGS) -o $@ $^ $(MUSL_LIBS)
+
+$(BUILD)/initramfs.cpio: $(BUILD)/guest-init scripts/make-initramfs
+	scripts/make-initramfs $< $@
+
+PROGRAMS := $(if $(CLI_SRC),$(BUILD)/mvrun) $(if $(VMM_SRC),$(BUILD)/mvrun-vmm) \
+	$(if $(IMAGE_SRC),$(BUILD)/mvrun-image) $(if $(INIT_SRC),$(BUILD)/guest-init $(BUILD)/initramfs.cpio)
+
+.DEFAULT_GOAL := all
+all: $(PROGRAMS)
+
+# ---- unit tests ------------------------------------------------------------------------------------------------
+
+UNIT_PROGRAMS := $(patsubst %,$(BUILD)/tests/unit/test_%,$(UNIT_TESTS))
+# Tests see every archive but guest-init; image tests also need the decoders.
+$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_RUNTIME) \
+		$(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
+	$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -luring -larchive -lzstd -lz -lcrypto -ljansson -lpthread
+
+unit-build: $(UNIT_PROGRAMS)
+unit: unit-build
+	scripts/run-unit $(UNIT_PROGRAMS)
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+.PHONY: all unit unit-build clean
+.SECONDARY:
