@@ -40,7 +40,7 @@ endif
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Walloca -Wundef \
 	-Wcast-qual -Wwrite-strings -Wformat=2 -Wswitch-enum -Wconversion
 CPPFLAGS += -D_GNU_SOURCE -I. $(SYSROOT_CFLAGS) -DMVRUN_VERSION='"$(VERSION)"'
-BASE_CFLAGS := -std=c17 -g $(WARNINGS) -MMD -MP -ffunction-sections -fdata-sections
+BASE_CFLAGS := -std=c17 -g $(WARNINGS) -ffunction-sections -fdata-sections
 
 HARDEN_x86_64 := -fcf-protection=full
 HARDEN_arm64 := -mbranch-protection=standard
@@ -56,7 +56,7 @@ LDFLAGS_ALL := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SYSROOT_LD
 STATIC_PIE := $(if $(filter release,$(VARIANT)),-static-pie,-pie)
 
 # guest-init is a static program without a C library's weight: musl, no sanitizer, no unwinding.
-MUSL_CFLAGS := -std=c17 -g -Os -D_GNU_SOURCE -I. $(WARNINGS) -MMD -MP -ffunction-sections -fdata-sections \
+MUSL_CFLAGS := -std=c17 -g -Os -D_GNU_SOURCE -I. $(WARNINGS) -ffunction-sections -fdata-sections \
 	-fno-asynchronous-unwind-tables -fstack-protector-strong -ftrivial-auto-var-init=zero -fno-pie
 MUSL_LDFLAGS := -static -no-pie -s -Wl,--gc-sections -Wl,-z,noexecstack -Wl,--build-id=none
 ifneq ($(CROSS_PREFIX),)
@@ -73,7 +73,7 @@ endif
 
 BASE_SRC := base/buf.c base/cleanup.c base/err.c base/io.c base/log.c base/loop.c base/num.c
 PROTO_SRC := proto/frame.c proto/spec.c
-MEM_SRC := mem/gmem.c mem/giov.c
+MEM_SRC :=
 VIRTIO_SRC :=
 VMM_SRC :=
 VMM_x86_64_SRC :=
@@ -84,7 +84,7 @@ IMAGE_SRC :=
 RUNTIME_SRC :=
 CLI_SRC :=
 
-UNIT_TESTS :=
+UNIT_TESTS := num base proto
 
 # The rest of this file follows from the lists.
 include scripts/rules.mk

@@ -77,6 +77,8 @@ int num_parse_milli(const char *text, uint64_t max_milli, uint64_t *milli)
 	if (ret)
 		return ret;
 	if (*text == '.') {
+		if (text[1] < '0' || text[1] > '9')
+			return -EINVAL;
 		for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10)
 			part += (uint64_t)(*text - '0') * scale;
 	}

@@ -2,6 +2,10 @@
 # How the lists of the Makefile become archives, programs and tests: one archive per folder, linked in the order of
 # the allowed dependencies, so that a call against the direction is a link error.
 
+# V=1 shows whole commands.
+Q := $(if $(V),,@)
+say := @$(if $(V),:,echo)
+
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 init_objects = $(patsubst %.c,$(BUILD)/musl/%.o,$(1))
 
@@ -26,31 +30,38 @@ $(LIB_RUNTIME): $(call objects,$(RUNTIME_SRC))
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(say) AR $@
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -fPIE -c -o $@ $<
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -fPIE -c -o $@ $<
 
 $(BUILD)/musl/%.o: %.c
 	@mkdir -p $(@D)
-	$(MUSL_CC) $(MUSL_CFLAGS) -c -o $@ $<
+	$(say) CC-INIT $<
+	$(Q)$(MUSL_CC) $(MUSL_CFLAGS) -MMD -MP -c -o $@ $<
 
 VMM_LIBS := $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_BASE)
 IMAGE_LIBS := $(LIB_IMAGE) $(LIB_STORE) $(LIB_BASE)
 CLI_LIBS := $(LIB_RUNTIME) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
 
 $(BUILD)/mvrun-vmm: $(call objects,$(filter vmm/main.c,$(VMM_SRC))) $(VMM_LIBS)
-	$(CC) $(CFLAGS_ALL) $(STATIC_PIE) $(LDFLAGS_ALL) -o $@ $^ -luring -lpthread
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(STATIC_PIE) $(LDFLAGS_ALL) -o $@ $^ -luring -lpthread
 
 $(BUILD)/mvrun-image: $(call objects,$(filter oci/image/main.c,$(IMAGE_SRC))) $(IMAGE_LIBS)
-	$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -larchive -lzstd -lz -lcrypto -ljansson -lpthread
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -larchive -lzstd -lz -lcrypto -ljansson -lpthread
 
 $(BUILD)/mvrun: $(call objects,$(CLI_SRC)) $(CLI_LIBS)
-	$(CC) $(CFLAGS_ALL) $(STATIC_PIE) $(LDFLAGS_ALL) -o $@ $^ -ljansson
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(STATIC_PIE) $(LDFLAGS_ALL) -o $@ $^ -ljansson
 
 $(BUILD)/guest-init: $(call init_objects,$(INIT_SRC))
-	$(MUSL_CC) $(MUSL_CFLAGS) $(MUSL_LDFLAGS) -o $@ $^ $(MUSL_LIBS)
+	$(say) LD $@
+	$(Q)$(MUSL_CC) $(MUSL_CFLAGS) $(MUSL_LDFLAGS) -o $@ $^ $(MUSL_LIBS)
 
 $(BUILD)/initramfs.cpio: $(BUILD)/guest-init scripts/make-initramfs
 	scripts/make-initramfs $< $@
@@ -67,7 +78,8 @@ UNIT_PROGRAMS := $(patsubst %,$(BUILD)/tests/unit/test_%,$(UNIT_TESTS))
 # Tests see every archive but guest-init; image tests also need the decoders.
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_RUNTIME) \
 		$(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
-	$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -luring -larchive -lzstd -lz -lcrypto -ljansson -lpthread
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -luring -larchive -lzstd -lz -lcrypto -ljansson -lpthread
 
 unit-build: $(UNIT_PROGRAMS)
 unit: unit-build
