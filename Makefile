@@ -79,7 +79,8 @@ VMM_SRC :=
 VMM_x86_64_SRC :=
 VMM_arm64_SRC :=
 INIT_SRC :=
-STORE_SRC :=
+STORE_SRC := oci/store/digest.c oci/store/ingest.c oci/store/layout.c oci/store/list.c oci/store/record.c oci/store/ref.c \
+	oci/store/remove.c oci/store/resolve.c oci/store/store.c
 IMAGE_SRC :=
 RUNTIME_SRC :=
 CLI_SRC :=

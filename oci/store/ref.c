@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/store/ref.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_DOMAIN "docker.io"
+#define DEFAULT_FOLDER "library/"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGIT "0123456789"
+
+static bool in_set(char c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
+/* [a-z0-9]+ ((. | _ | __ | -+) [a-z0-9]+)*, all of the len bytes. */
+static bool path_part_valid(const char *at, size_t len)
+{
+	size_t i = 0;
+
+	for (;;) {
+		size_t start = i;
+
+		while (i < len && in_set(at[i], LOWER DIGIT))
+			i++;
+		if (i == start)
+			return false;
+		if (i == len)
+			return true;
+		if (at[i] == '-') {
+			while (i < len && at[i] == '-')
+				i++;
+		} else if (at[i] == '.') {
+			i++;
+		} else if (at[i] == '_') {
+			i += i + 1 < len && at[i + 1] == '_' ? 2 : 1;
+		} else {
+			return false;
+		}
+	}
+}
+
+static bool path_valid(const char *path)
+{
+	for (;;) {
+		size_t len = strcspn(path, "/");
+
+		if (!path_part_valid(path, len))
+			return false;
+		if (!path[len])
+			return true;
+		path += len + 1;
+	}
+}
+
+static bool port_valid(const char *text)
+{
+	size_t len = strspn(text, DIGIT);
+
+	return len && len <= 5 && !text[len];
+}
+
+static bool ipv6_domain_valid(const char *domain)
+{
+	size_t len = strspn(domain + 1, DIGIT "abcdefABCDEF:");
+	const char *rest = domain + 1 + len;
+
+	return len && *rest == ']' && (!rest[1] || (rest[1] == ':' && port_valid(rest + 2)));
+}
+
+/* Labels of letters, digits and inner hyphens, joined by dots, then an optional port. */
+static bool domain_valid(const char *domain)
+{
+	if (*domain == '[')
+		return ipv6_domain_valid(domain);
+	for (;;) {
+		size_t len = strspn(domain, LOWER UPPER DIGIT "-");
+
+		if (!len || domain[0] == '-' || domain[len - 1] == '-')
+			return false;
+		domain += len;
+		if (!*domain)
+			return true;
+		if (*domain == ':')
+			return port_valid(domain + 1);
+		if (*domain != '.')
+			return false;
+		domain++;
+	}
+}
+
+/* Whether the part before the first slash is a registry rather than a folder of the default one. */
+static bool part_is_domain(const char *part)
+{
+	return strpbrk(part, ".:[") || strpbrk(part, UPPER) || strcmp(part, "localhost") == 0;
+}
+
+static int name_complete(const char *text, char name[static REF_NAME_MAX + 1])
+{
+	char domain[REF_NAME_MAX + 1] = DEFAULT_DOMAIN;
+	const char *slash = strchr(text, '/');
+	const char *path = text, *folder = "";
+
+	if (slash) {
+		char part[REF_NAME_MAX + 1];
+
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - text), text);
+		if (part_is_domain(part)) {
+			path = slash + 1;
+			if (strcmp(part, "index." DEFAULT_DOMAIN) != 0)
+				memcpy(domain, part, sizeof(domain));
+		}
+	}
+	if (strcmp(domain, DEFAULT_DOMAIN) == 0 && !strchr(path, '/'))
+		folder = DEFAULT_FOLDER;
+	if (!domain_valid(domain) || !path_valid(path))
+		return -EINVAL;
+	if (snprintf(name, REF_NAME_MAX + 1, "%s/%s%s", domain, folder, path) > REF_NAME_MAX)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+static bool tag_valid(const char *tag)
+{
+	size_t len = strspn(tag, LOWER UPPER DIGIT "_.-");
+
+	return len && len <= REF_TAG_MAX && !tag[len] && tag[0] != '.' && tag[0] != '-';
+}
+
+int ref_parse(const char *text, struct ref *out)
+{
+	char work[REF_NAME_MAX + 1 + REF_TAG_MAX + 1 + sizeof(DIGEST_PREFIX) + DIGEST_HEX_LEN + 1];
+	struct ref ref = {0};
+	char *at, *colon;
+	int ret;
+
+	if (strlen(text) >= sizeof(work))
+		return -ENAMETOOLONG;
+	strcpy(work, text);
+	at = strchr(work, '@');
+	if (at) {
+		*at = '\0';
+		ret = digest_parse(at + 1, ref.digest);
+		if (ret)
+			return ret;
+	}
+	colon = strrchr(work, ':');
+	if (colon && !strchr(colon, '/')) {
+		*colon = '\0';
+		if (!tag_valid(colon + 1))
+			return -EINVAL;
+		strcpy(ref.tag, colon + 1);
+	} else if (!at) {
+		strcpy(ref.tag, "latest");
+	}
+	if (strlen(work) > REF_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (digest_hex_valid(work))
+		return -EINVAL;
+	ret = name_complete(work, ref.name);
+	if (ret)
+		return ret;
+	*out = ref;
+	return 0;
+}
+
+int ref_format(const struct ref *ref, char text[static REF_TEXT_MAX + 1])
+{
+	size_t name_len = strlen(ref->name), tag_len = strlen(ref->tag);
+
+	if (!tag_len)
+		return -EINVAL;
+	if (name_len + 1 + tag_len > REF_TEXT_MAX)
+		return -ENAMETOOLONG;
+	memcpy(text, ref->name, name_len);
+	text[name_len] = ':';
+	memcpy(text + name_len + 1, ref->tag, tag_len + 1);
+	return 0;
+}
+
+const char *ref_familiar(const char *text)
+{
+	static const char domain[] = DEFAULT_DOMAIN "/";
+	static const char folder[] = DEFAULT_FOLDER;
+
+	if (strncmp(text, domain, strlen(domain)) != 0)
+		return text;
+	text += strlen(domain);
+	/* library/a/b keeps its folder: without it, it would be another name. */
+	if (strncmp(text, folder, strlen(folder)) == 0 && !strchr(text + strlen(folder), '/'))
+		text += strlen(folder);
+	return text;
+}
+
+void ref_escape(char *text)
+{
+	for (; *text; text++) {
+		if (*text == '/')
+			*text = '+';
+	}
+}
+
+void ref_unescape(char *text)
+{
+	for (; *text; text++) {
+		if (*text == '+')
+			*text = '/';
+	}
+}
