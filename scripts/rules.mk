@@ -85,10 +85,74 @@ unit-build: $(UNIT_PROGRAMS)
 unit: unit-build
 	scripts/run-unit $(UNIT_PROGRAMS)
 
+# ---- the guest kernel ------------------------------------------------------------------------------------------
+
+KERNEL := $(BUILD)/$(if $(filter arm64,$(ARCH)),Image,vmlinux)
+
+kernel: $(KERNEL)
+$(KERNEL): $(wildcard guest-kernel-config/*.config) scripts/build-kernel
+	@mkdir -p $(@D)
+	cp "$$(scripts/build-kernel --arch $(ARCH))" $@
+
+# ---- installing ------------------------------------------------------------------------------------------------
+
+LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/mvrun
+MANDIR := $(DESTDIR)$(PREFIX)/share/man
+
+install: all $(KERNEL)
+	install -D -m 755 $(BUILD)/mvrun $(DESTDIR)$(PREFIX)/bin/mvrun
+	install -D -m 755 $(BUILD)/mvrun-vmm $(LIBEXEC)/mvrun-vmm
+	install -D -m 755 $(BUILD)/mvrun-image $(LIBEXEC)/mvrun-image
+	install -D -m 644 $(BUILD)/initramfs.cpio $(LIBEXEC)/initramfs.cpio
+	install -D -m 644 $(KERNEL) $(LIBEXEC)/$(notdir $(KERNEL))
+	install -D -m 644 man/mvrun.1 $(MANDIR)/man1/mvrun.1
+
+uninstall:
+	rm -rf $(LIBEXEC) $(DESTDIR)$(PREFIX)/bin/mvrun $(MANDIR)/man1/mvrun.1
+
+# A private installation and a store with the demo image: what the testbed lays over its root.
+stage: all $(KERNEL)
+	@rm -rf $(BUILD)/stage
+	@$(MAKE) --no-print-directory install DESTDIR=$(BUILD)/stage PREFIX=/usr BUILD=$(BUILD) >/dev/null
+
+demo-store: stage
+	@rm -rf $(BUILD)/demo-store $(BUILD)/demo-image
+	@scripts/make-demo-image $(BUILD)/demo-image
+	@$(BUILD)/stage/usr/bin/mvrun load --quiet --store $(BUILD)/demo-store --name busybox oci:$(BUILD)/demo-image >/dev/null
+
+# ---- what people type ------------------------------------------------------------------------------------------
+
+# Targets that set the machine up by themselves, so that a fresh clone needs nothing but make.
+setup:
+	@scripts/setup
+
+demo: setup
+	@$(MAKE) --no-print-directory demo-store
+	@scripts/demo $(abspath $(BUILD))
+
+check: setup
+	@scripts/sysroot --arch arm64 >/dev/null
+	@$(MAKE) --no-print-directory all unit-build demo-store
+	@scripts/check $(abspath $(BUILD))
+
+check-long: setup
+	@$(MAKE) --no-print-directory demo-store
+	@tests/long/run $(abspath $(BUILD))
+
+bench: setup
+	@$(MAKE) --no-print-directory demo-store
+	@bench/run $(abspath $(BUILD))
+
+lint:
+	@scripts/lint
+
+help:
+	@sed -n '3,12s/^# \{0,1\}//p' Makefile
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: all unit unit-build clean
+.PHONY: all unit unit-build kernel install uninstall stage demo-store setup demo check check-long bench lint help clean
 .SECONDARY:
