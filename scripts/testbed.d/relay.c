@@ -61,7 +61,7 @@ struct frame {
 	size_t have; // bytes received so far, head included
 };
 
-[[gnu::format(printf, 1, 2), gnu::noreturn]] static void fail(const char *fmt, ...)
+__attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -280,7 +280,7 @@ static int guest_reap(const struct guest *g)
 	return found;
 }
 
-[[gnu::noreturn]] static void guest_finish(struct guest *g, int status)
+static _Noreturn void guest_finish(struct guest *g, int status)
 {
 	for (int i = 0; i < 2; i++)
 		while (guest_drain(g, i))
@@ -404,7 +404,7 @@ static int host_share(struct host *h, const char *dir)
 	return conn;
 }
 
-[[gnu::noreturn]] static void host_finish(struct host *h, int status)
+static _Noreturn void host_finish(struct host *h, int status)
 {
 	while (h->npids > 0)
 		kill(h->pids[--h->npids], SIGKILL); // QEMU first: it was started last
@@ -414,7 +414,7 @@ static int host_share(struct host *h, const char *dir)
 }
 
 // The machine ended by itself: says so and shows the end of its console.
-[[gnu::noreturn]] static void host_lost(struct host *h)
+static _Noreturn void host_lost(struct host *h)
 {
 	fprintf(stderr, "testbed: the emulated host stopped before the command ended; its console says:\n");
 	char buf[2048];
@@ -516,7 +516,7 @@ static void host_signal(struct host *h)
 		host_finish(h, 128 + (int)si.ssi_signo);
 }
 
-[[gnu::noreturn]] static void host_loop(struct host *h, char *const command[])
+static _Noreturn void host_loop(struct host *h, char *const command[])
 {
 	for (;;) {
 		bool take_stdin = h->ready && h->stdin_open && h->window > 0;
