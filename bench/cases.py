@@ -46,6 +46,9 @@ def qemu(program, memory_mib=128, extra=()):
     ]
 
 
+# For bench/profile: the guest's log with the cost of every initcall.
+LOG_OPTIONS = ("--console", "--cmdline", "initcall_debug log_buf_len=1M klog")
+
 # The full binary has vhost-vsock and a port that ends it at once (status (0x2000 << 1 | 1) & 0xff = 1); the slim
 # one, which is much faster, has neither. What the slim one needs is the bar; the full one is shown beside it.
 QEMU_VSOCK = ("-device", "vhost-vsock-device,guest-cid=77", "-device", "isa-debug-exit,iobase=0x604,iosize=4")
@@ -104,7 +107,7 @@ MONITOR = "mvrun-vmm"
 
 
 def fill(arena, build, tools):
-    """Puts all that the cases need into the arena. tools: where bench/run has built init and initramfs.cpio."""
+    """Puts all that the cases need into the arena. tools: where bench/run has built stopwatch and initramfs.cpio."""
     stage = build + "/stage"
     busybox = shutil.which("busybox")
     arena.add(stage + "/usr/libexec/mvrun/vmlinux", KERNEL)
@@ -112,6 +115,7 @@ def fill(arena, build, tools):
     with open(arena.inside(DISK), "wb") as file:
         file.truncate(MIB)
     arena.add(busybox, "/bench/busybox")
+    arena.add(tools + "/stopwatch", "/bench/stopwatch")
     arena.add_program(build + "/tests/boot/bootvm", "/bench/bootvm")
     for program in ("bin/mvrun", "libexec/mvrun/mvrun-vmm"):
         arena.add_program(stage + "/usr/" + program, "/usr/" + program)

@@ -50,22 +50,27 @@ def guest_kernel(build):
     return data[start:start + 40].split(b" ")[2].decode("ascii", "replace") if start >= 0 else None
 
 
-def measure(build, only=None, rounds=3, quick=False, wall=False):
-    """Runs bench/inside on the right host; the result is its document with the mode and more conditions."""
+def run_inside(build, options, wall=False):
+    """Runs bench/inside on the right host and answers its document."""
     build = os.path.realpath(build)
     tools = build + "/bench"
     build_tools(tools)
-    options = {"build": build, "tools": tools, "rounds": rounds, "only": only, "quick": quick, "memory": not only}
-    command = [HERE + "/inside", json.dumps(options)]
+    command = [HERE + "/inside", json.dumps({**options, "build": build, "tools": tools})]
     if not wall:
         command = [SOURCE + "/scripts/testbed", "--icount", "--share", build, "--share", HERE, "--", *command]
     environment = {**os.environ, "BUILD": build}
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
         sys.exit("bench: measuring failed with status %d" % done.returncode)
-    result = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def measure(build, only=None, rounds=3, quick=False, wall=False):
+    """All figures: the document of bench/inside with the mode and the conditions known only out here."""
+    options = {"rounds": rounds, "only": only, "quick": quick, "memory": not only}
+    result = run_inside(build, options, wall)
     result["mode"] = "wall" if wall else "icount"
-    result["conditions"]["guest_kernel"] = guest_kernel(build)
+    result["conditions"]["guest_kernel"] = guest_kernel(os.path.realpath(build))
     result["conditions"]["gcc"] = subprocess.run(
         ["gcc", "-dumpfullversion"], capture_output=True, text=True, check=True
     ).stdout.strip()

@@ -34,6 +34,9 @@ USER_REASONS = {
 INTERRUPTED = -4  # errno of kvm_userspace_exit: KVM_RUN was left because of a signal
 
 
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"}
+
+
 class Failed(Exception):
     """The command could not be measured; the text says why."""
 
@@ -48,14 +51,19 @@ class Stopwatch:
     def run(self, case):
         """One start of a case: {ns, cpu_ns, rss_kib}; raises Failed for a status that the case does not expect."""
         command = [self.program, "-r", self.arena.path, "-t", "120", "--", *case.command]
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"}
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         if result.returncode != 0 or not result.stdout:
             raise Failed(result.stderr.strip() or "stopwatch failed")
         elapsed_ns, user_us, system_us, rss_kib, faults, status = map(int, result.stdout.split())
         if status not in case.statuses:
             raise Failed("wait status %#x: %s" % (status, result.stderr.strip()[-300:]))
         return {"ns": elapsed_ns, "cpu_ns": (user_us + system_us) * 1000, "rss_kib": rss_kib, "faults": faults}
+
+    def output_of(self, command):
+        """What a command says on its stdout."""
+        command = [self.program, "-r", self.arena.path, "-o", "/dev/null", "-s", "--", *command]
+        result = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return result.stdout.decode("utf-8", "replace")
 
 
 def settle():
@@ -131,6 +139,28 @@ def exits_of(stopwatch, case):
         "user_exits": sum(user_exits.values()),
         "user_reasons": named(user_exits, USER_REASONS),
     }
+
+
+# What exits were for: title, event, keys.
+DETAILS = (
+    ("exits by reason", "kvm_exit", "exit_reason"),
+    ("I/O ports: write, port", "kvm_pio", "rw,port"),
+    ("MMIO: type (0 not ready, 1 read, 2 write), address", "kvm_mmio", "type,gpa"),
+    ("CPUID: function", "kvm_cpuid", "function"),
+    ("MSR: write, register", "kvm_msr", "write,ecx"),
+    ("interrupts injected: vector", "kvm_inj_virq", "vector"),
+)
+
+
+def details_of(stopwatch, case):
+    """Starts a case once per event and counts: {title: {keys: count}}."""
+    result = {}
+    for title, event, keys in DETAILS:
+        with Histogram(event, keys) as histogram:
+            stopwatch.run(case)
+            counts = histogram.read()
+        result[title] = {", ".join("%#x" % key for key in keys): count for keys, count in counts.items()}
+    return result
 
 
 def to_signed(value):
