@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The tree a container sees is the tree `umoci unpack` makes: types, modes, owners, times, link targets, hard links,
+# xattrs, contents, for an image of 120 layers over a Debian root. The list comes from the same program (treelist.c).
+. "$(dirname "$0")/lib.sh"
+
+compare() {
+	check_status "$1" 0
+	check "$1: every entry is as umoci has it ($(wc -l <"$images/$1.tree") entries)" \
+		diff "$images/$1.tree" "$out"
+}
+
+limit=180
+need_image layers120 "oci:$images/layers120:latest"
+vm run --rm layers120
+compare layers120
+vm run --rm --read-only layers120
+check "layers120, read-only: the same" diff -q "$images/layers120.tree" "$out"
+
+# One layer and its packed twin are the same image's content; what it looks like is for umoci to say again.
+need_image debian "oci:$images/debian:gzip"
+vm run --rm debian /treelist /
+compare debian
+finish
