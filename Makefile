@@ -75,9 +75,10 @@ BASE_SRC := base/buf.c base/cleanup.c base/err.c base/io.c base/log.c base/loop.
 PROTO_SRC := proto/frame.c proto/spec.c
 MEM_SRC :=
 VIRTIO_SRC :=
-VMM_SRC :=
-VMM_x86_64_SRC :=
-VMM_arm64_SRC :=
+VMM_SRC := vmm/bus.c vmm/config.c vmm/control.c vmm/devices.c vmm/kvm.c vmm/main.c vmm/ram.c vmm/vcpu.c vmm/vm.c
+VMM_x86_64_SRC := vmm/x86_64/arch.c vmm/x86_64/boot.c vmm/x86_64/cpuid.c vmm/x86_64/elf.c vmm/x86_64/ioapic.c \
+	vmm/x86_64/mptable.c vmm/x86_64/processor.c
+VMM_arm64_SRC := vmm/arm64/arch.c
 INIT_SRC :=
 STORE_SRC := oci/store/digest.c oci/store/ingest.c oci/store/layout.c oci/store/list.c oci/store/record.c oci/store/ref.c \
 	oci/store/remove.c oci/store/resolve.c oci/store/store.c

@@ -34,6 +34,7 @@
 #define VMM_HAS_CONSOLE                                                                                      \
 	(1u << 1) /* a descriptor that console output is written to (never blocks the guest) */
 #define VMM_DENSE (1u << 2) /* prefer little memory over a fast start: no huge pages */
+#define VMM_PLAIN (1u << 3) /* use none of KVM's short cuts: slower, for telling whose fault something is */
 
 struct vmm_disk {
 	uint32_t n_segments; /* consecutive entries of vmm_config.segments */
