@@ -73,8 +73,9 @@ endif
 
 BASE_SRC := base/buf.c base/cleanup.c base/err.c base/io.c base/log.c base/loop.c base/num.c
 PROTO_SRC := proto/frame.c proto/spec.c
-MEM_SRC :=
-VIRTIO_SRC :=
+MEM_SRC := mem/gmem.c mem/giov.c
+VIRTIO_SRC := virtio/backing.c virtio/blk.c virtio/blk_engine.c virtio/console.c virtio/device.c virtio/mmio.c virtio/queue.c \
+	virtio/rng.c virtio/vsock.c virtio/vsock_conn.c
 VMM_SRC := vmm/bus.c vmm/config.c vmm/control.c vmm/devices.c vmm/kvm.c vmm/main.c vmm/ram.c vmm/vcpu.c vmm/vm.c
 VMM_x86_64_SRC := vmm/x86_64/arch.c vmm/x86_64/boot.c vmm/x86_64/cpuid.c vmm/x86_64/elf.c vmm/x86_64/ioapic.c \
 	vmm/x86_64/mptable.c vmm/x86_64/processor.c

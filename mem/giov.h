@@ -44,6 +44,12 @@ void giov_skip(struct giov *g, uint64_t len_bytes);
 /* Cut the list off behind its first len_bytes; no effect if it is not longer. */
 void giov_truncate(struct giov *g, uint64_t len_bytes);
 
+/*
+ * Move the first len_bytes (not more than there are) to the end of head, a list with an array of its own. 0,
+ * or -E2BIG with head untouched if its array is too small.
+ */
+int giov_split(struct giov *g, uint64_t len_bytes, struct giov *head);
+
 /* Take the last byte off the list and describe it in *last. 0, or -ENODATA if the list is empty. */
 int giov_pop_byte(struct giov *g, struct iovec *last);
 

@@ -15,6 +15,7 @@
 #ifndef MVRUN_MEM_GMEM_H
 #define MVRUN_MEM_GMEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

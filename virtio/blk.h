@@ -24,7 +24,7 @@
 #define BLK_REQUESTS_MAX 64
 #define BLK_SERIAL_BYTES 20
 
-struct virtio_blk_config {
+struct virtio_blk_options {
 	struct blk_backing backing; /* copied; what it points to is borrowed */
 	uint16_t n_queues; /* 1 to BLK_QUEUES_MAX */
 	uint32_t block_bytes; /* logical block size to announce: 512 or 4096 */
@@ -32,20 +32,20 @@ struct virtio_blk_config {
 	bool no_uring; /* never use io_uring */
 };
 
-struct blk_engine;
+struct blk_disk;
 
 struct virtio_blk {
 	struct virtio_device dev;
-	struct virtio_blk_config config;
-	struct blk_engine *engine;
+	struct virtio_blk_options options;
+	struct blk_disk *disk;
 };
 
 /*
- * Caller's storage, zeroed, which must stay where it is. 0; -EINVAL for a configuration that makes no sense;
+ * Caller's storage, zeroed, which must stay where it is. 0; -EINVAL for options that make no sense;
  * -errno. Nothing is left to undo on failure. Loop thread.
  */
 int virtio_blk_init(
-	struct virtio_blk *blk, const struct virtio_wiring *wiring, const struct virtio_blk_config *config);
+	struct virtio_blk *blk, const struct virtio_wiring *wiring, const struct virtio_blk_options *options);
 void virtio_blk_done(struct virtio_blk *blk);
 
 #endif

@@ -14,7 +14,7 @@
 
 #define CONSOLE_RING_BYTES (64u << 10)
 
-struct virtio_console_config {
+struct virtio_console_options {
 	int out_fd; /* or -1; non-blocking, or a regular file. Borrowed. */
 	int in_fd; /* or -1; non-blocking. Borrowed; may equal out_fd only if it is a duplicate. */
 };
@@ -30,21 +30,19 @@ struct virtio_console_state {
 
 struct virtio_console {
 	struct virtio_device dev;
-	struct virtio_console_config config;
+	struct virtio_console_options options;
 	struct virtio_console_state state;
 	struct loop_source out;
 	struct loop_source in;
 	bool out_dead; /* out_fd failed: never tried again */
-	bool out_waits; /* out_fd is full */
 	bool in_ended;
-	bool in_waits; /* in_fd is watched: there was nothing to read */
 	struct iovec iov[VQ_SIZE_MAX];
 };
 
 /* Caller's storage, zeroed, which must stay where it is. 0 or -errno with nothing left to undo. Loop thread.
  */
 int virtio_console_init(struct virtio_console *con, const struct virtio_wiring *wiring,
-	const struct virtio_console_config *config);
+	const struct virtio_console_options *options);
 void virtio_console_done(struct virtio_console *con);
 
 /* Has the guest's kernel said "Kernel panic - not syncing"? Any thread. */

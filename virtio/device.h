@@ -6,14 +6,15 @@
  * thread. They meet in struct virtio_device:
  *
  * - dev->lock protects state, queues, pending and whatever the device itself keeps. All ops are called with
- * it held. Callbacks of a device's own loop sources take it through virtio_enter() and release it through
- *   virtio_leave(). Nothing is ever waited for under it except, in quiesce, the kernel's last answers.
+ * it held, on the loop thread. Callbacks of a device's own loop sources take it through virtio_enter() and
+ *   release it through virtio_leave().
  * - Without the lock: the register page (stores are single aligned words; the guest reads it directly), the
- *   InterruptStatus word in it (atomic read-modify-write) and kick_fd.
- * - A vCPU that resets the device or sets DRIVER_OK changes the registers and queues itself, calls quiesce so
- *   that nothing writes to guest memory on behalf of the old life, leaves a note in dev->pending and rings
- *   kick_fd. The loop thread runs the device's reset and activate when it next enters the device, before
- *   anything else. So devices touch the loop and their descriptors on one thread only.
+ *   InterruptStatus word in it (atomic read-modify-write), and kick_fd.
+ * - A vCPU that sets DRIVER_OK checks and starts the queues, leaves a note in dev->pending and goes on; the
+ *   loop thread activates the device when it next enters it, before anything else. A vCPU that resets a
+ *   running device stops the queues, leaves its note and waits (dev->quiet) until the loop thread has run the
+ *   device's reset: when the guest goes on, nothing writes to its memory any more. So devices touch the loop
+ *   and their descriptors on one thread only, and the loop thread must never wait for a vCPU.
  *
  * All queues of a device share one doorbell, kick_fd: a kick makes the device look at all of its rings, and
  * the queue number a guest writes is not used for anything. After each turn the transport raises at most one
@@ -49,13 +50,9 @@ struct virtio_ops {
 	int (*service)(struct virtio_device *dev);
 
 	/*
-	 * Return once nothing outside of the device's own calls writes to guest memory any more; completions
-	 * that come later belong to nobody. Called on any thread. NULL if the device never leaves anything
-	 * running.
+	 * Forget the life that ended: connections, requests, positions. When this returns, nothing writes to
+	 * guest memory on the device's behalf, nor will. May be NULL.
 	 */
-	void (*quiesce)(struct virtio_device *dev);
-
-	/* Forget the life that ended: connections, requests, positions. May be NULL. */
 	void (*reset)(struct virtio_device *dev);
 };
 
@@ -93,6 +90,8 @@ struct virtio_device {
 	pthread_mutex_t lock;
 	struct virtio_state state;
 	uint32_t pending; /* enum virtio_pending */
+	pthread_cond_t quiet; /* VIRTIO_PENDING_RESET was carried out */
+	pthread_t loop_thread; /* the one that made the device */
 	uint16_t n_queues;
 	struct vq queues[VIRTIO_QUEUES_MAX];
 	struct loop_source kick;
@@ -116,7 +115,7 @@ struct virtio_model {
 int virtio_device_init(
 	struct virtio_device *dev, const struct virtio_wiring *wiring, const struct virtio_model *model);
 
-/* On the loop thread, after all vCPUs have stopped. Runs quiesce and reset. */
+/* On the loop thread, after all vCPUs have stopped. Runs reset. */
 void virtio_device_done(struct virtio_device *dev);
 
 /*

@@ -34,7 +34,10 @@ struct virtio_mmio_range {
 #define VIRTIO_MMIO_LATE_RANGES 4
 extern const struct virtio_mmio_range virtio_mmio_late[VIRTIO_MMIO_LATE_RANGES];
 
-/* The guest wrote len_bytes (1, 2, 4 or 8) of data at offset of the device's page. Any thread. */
+/*
+ * The guest wrote len_bytes (1, 2, 4 or 8) of data at offset of the device's page. Any thread. Resetting a
+ * running device waits for the loop thread, unless it is called on that.
+ */
 void virtio_mmio_write(struct virtio_device *dev, uint64_t offset, const void *data, uint32_t len_bytes);
 
 /*

@@ -97,7 +97,4 @@ bool vq_wants_interrupt(struct vq *vq);
  */
 bool vq_enable_kicks(struct vq *vq);
 
-/* Without EVENT_IDX: tell the driver that kicks are not needed for now. (With it there is nothing to do.) */
-void vq_disable_kicks(struct vq *vq);
-
 #endif

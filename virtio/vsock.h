@@ -49,7 +49,7 @@ void virtio_vsock_done(struct virtio_vsock *vsock);
 
 /*
  * Allow the guest one connection to port, to be carried by the connected AF_UNIX stream socket fd, which is
- * made without blocking whatever its flags say, and belongs to the device when this succeeds. 0;
+ * used without blocking whatever its flags say, and belongs to the device when this succeeds. 0;
  * -EEXIST if the port is allowed already; -ENOSPC when the table is full. Loop thread.
  */
 int virtio_vsock_allow(struct virtio_vsock *vsock, uint32_t port, int fd);
