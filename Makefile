@@ -84,8 +84,12 @@ INIT_SRC :=
 STORE_SRC := oci/store/digest.c oci/store/ingest.c oci/store/layout.c oci/store/list.c oci/store/record.c oci/store/ref.c \
 	oci/store/remove.c oci/store/resolve.c oci/store/store.c
 IMAGE_SRC :=
-RUNTIME_SRC :=
-CLI_SRC :=
+RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/claim.c oci/runtime/container.c \
+	oci/runtime/host_check.c oci/runtime/kvm_probe.c oci/runtime/$(ARCH)/kvm_trial.c oci/runtime/machine.c \
+	oci/runtime/names.c oci/runtime/paths.c oci/runtime/relay.c oci/runtime/session.c oci/runtime/signals.c \
+	oci/runtime/spawn.c oci/runtime/terminal.c oci/runtime/timings.c
+CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/imagecmd.c cli/images.c cli/load.c \
+	cli/options.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
 
 UNIT_TESTS := num base proto
 
