@@ -80,7 +80,13 @@ VMM_SRC := vmm/bus.c vmm/config.c vmm/control.c vmm/devices.c vmm/kvm.c vmm/main
 VMM_x86_64_SRC := vmm/x86_64/arch.c vmm/x86_64/boot.c vmm/x86_64/cpuid.c vmm/x86_64/elf.c vmm/x86_64/ioapic.c \
 	vmm/x86_64/mptable.c vmm/x86_64/processor.c
 VMM_arm64_SRC := vmm/arm64/arch.c
-INIT_SRC :=
+INIT_SRC := guest-init/boot.c guest-init/caps.c guest-init/cgroup.c guest-init/container.c guest-init/control.c \
+	guest-init/device_rules.c guest-init/devices.c guest-init/etc.c guest-init/exec.c guest-init/failure.c guest-init/life.c \
+	guest-init/main.c guest-init/network.c guest-init/path.c guest-init/power.c guest-init/process.c guest-init/reaper.c \
+	guest-init/relay.c guest-init/report.c guest-init/root.c guest-init/seccomp.c guest-init/seccomp_native.c guest-init/terminal.c \
+	guest-init/user.c guest-init/vsock.c guest-init/$(ARCH)/power_machine.c \
+	$(if $(filter x86_64,$(ARCH)),guest-init/x86_64/seccomp_i386.c) \
+	base/buf.c base/cleanup.c base/loop.c proto/frame.c proto/spec.c
 STORE_SRC := oci/store/digest.c oci/store/ingest.c oci/store/layout.c oci/store/list.c oci/store/record.c oci/store/ref.c \
 	oci/store/remove.c oci/store/resolve.c oci/store/store.c
 IMAGE_SRC :=
