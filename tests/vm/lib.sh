@@ -26,13 +26,18 @@ passed=0
 failed=0
 status=0
 last="nothing"
+runs=0
+shown=""
 : >"$out"
 : >"$err"
 trap 'rm -rf "$tmp"' EXIT
 export MVRUN_STATE=${MVRUN_STATE:-$tmp/state}
 
+# Once per run, however many checks of it fail.
 show_last() {
-	printf '    last: mvrun %s -> %s after %s s\n' "$last" "$status" "${seconds:-0}"
+	[ "$last-$runs" != "$shown" ] || return 0
+	shown=$last-$runs
+	printf '    last: mvrun %.300s -> %s after %s s\n' "${last//$'\n'/ }" "$status" "${seconds:-0}"
 	head -c 2000 "$out" | tail -n 12 | cat -v | sed 's/^/    out: /'
 	head -c 2000 "$err" | tail -n 12 | cat -v | sed 's/^/    err: /'
 }
@@ -44,6 +49,7 @@ limited() {
 
 vm() {
 	local start=$SECONDS
+	runs=$((runs + 1))
 	last=${*@Q}
 	status=0
 	limited "$limit" mvrun "$@" </dev/null >"$out" 2>"$err" || status=$?
@@ -62,7 +68,7 @@ check() {
 		pass "$what"
 	else
 		failed=$((failed + 1))
-		echo "FAIL $group: $what  [${*@Q}]"
+		printf 'FAIL %s: %s  (%.200s)\n' "$group" "$what" "$(printf '%q ' "$@")"
 		show_last
 	fi
 }
