@@ -4,6 +4,7 @@
 #include "guest-init/network.h"
 #include "guest-init/process.h"
 #include "guest-init/report.h"
+#include "guest-init/root.h"
 #include "guest-init/sys.h"
 #include "guest-init/terminal.h"
 #include "guest-init/vsock.h"
@@ -282,6 +283,8 @@ int container_start(struct container *container, uint64_t *uptime_ns, struct fai
 	struct plumbing plumbing;
 	int ret = plumbing_make(&plumbing, &container->spec, failure);
 
+	if (!ret)
+		ret = root_mount_image(container->spec.root_disk, failure);
 	if (!ret)
 		ret = cgroup_make(&container->cgroup, &container->spec, failure);
 	if (!ret) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest-init/devices.h"
 
+#include "guest-init/layout.h"
 #include "guest-init/path.h"
 #include "guest-init/sys.h"
 
@@ -71,4 +72,17 @@ int devices_make(int root_fd, bool console, struct failure *failure)
 	}
 	close(dev_fd);
 	return ret;
+}
+
+int devices_open_null(int root_fd)
+{
+	int fd = path_open(root_fd, "/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd >= 0 && !fstat(fd, &st) && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	fd = open(LAYOUT_DEV "/null", O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }

@@ -2,9 +2,9 @@
 #include "guest-init/process.h"
 
 #include "guest-init/caps.h"
+#include "guest-init/devices.h"
 #include "guest-init/etc.h"
 #include "guest-init/exec.h"
-#include "guest-init/layout.h"
 #include "guest-init/path.h"
 #include "guest-init/reaper.h"
 #include "guest-init/report.h"
@@ -111,9 +111,9 @@ static int null_open(struct process *process)
 		if (process->stdio[i] >= 0)
 			continue;
 		if (fd < 0)
-			fd = open(LAYOUT_DEV "/null", O_RDWR | O_CLOEXEC);
+			fd = devices_open_null(process->root_fd);
 		if (fd < 0)
-			return setup_failed(&process->failure, errno, "open the null device");
+			return setup_failed(&process->failure, -fd, "open the null device");
 		process->stdio[i] = fd;
 	}
 	return 0;

@@ -30,7 +30,7 @@ static int directory_make(const char *path, struct failure *failure)
 	return 0;
 }
 
-static int image_mount(uint32_t disk, struct failure *failure)
+int root_mount_image(uint32_t disk, struct failure *failure)
 {
 	char device[] = LAYOUT_DEV "/vda";
 	int ret = directory_make(LAYOUT_IMAGE, failure);
@@ -90,10 +90,8 @@ int root_assemble(const struct spec *spec, struct failure *failure)
 {
 	static const char options[] = "lowerdir=" LAYOUT_IMAGE ",upperdir=" UPPER_PATH ",workdir=" WORK_PATH
 				      ",redirect_dir=on,metacopy=on,xino=on";
-	int fd, ret = image_mount(spec->root_disk, failure);
+	int fd, ret = writable_mount(spec, failure);
 
-	if (!ret)
-		ret = writable_mount(spec, failure);
 	if (!ret)
 		ret = directory_make(LAYOUT_ROOT, failure);
 	if (ret)
@@ -174,7 +172,8 @@ static int file_mask(int target_fd)
 	if (null_fd < 0)
 		return -errno;
 	mount_fd = sys_open_tree_clone(null_fd, 0);
-	if (mount_fd < 0 || sys_move_mount(mount_fd, target_fd) < 0)
+	/* Read-only, or chmod through a mask would change the guest's node. */
+	if (mount_fd < 0 || sys_mount_set_read_only(mount_fd, 0) < 0 || sys_move_mount(mount_fd, target_fd) < 0)
 		ret = -errno;
 	close(null_fd);
 	if (mount_fd >= 0)

@@ -12,9 +12,16 @@
 #include "guest-init/failure.h"
 #include "proto/spec.h"
 
+#include <stdint.h>
+
 /*
- * Mount the image of disk spec->root_disk and its writable layer at LAYOUT_ROOT. Returns an O_PATH descriptor
- * of the root, or -errno.
+ * Mount the image of a disk (0 = vda) at LAYOUT_IMAGE. In guest-init itself: the container's control group may not
+ * touch a disk, not even while the container is being made.
+ */
+int root_mount_image(uint32_t disk, struct failure *failure);
+
+/*
+ * Put a writable layer over the image, at LAYOUT_ROOT. Returns an O_PATH descriptor of the root, or -errno.
  */
 int root_assemble(const struct spec *spec, struct failure *failure);
 
