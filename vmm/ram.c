@@ -45,12 +45,23 @@ int ram_init(struct gmem *mem, const struct kvm *kvm, const struct ram_part *par
 	return 0;
 }
 
+void ram_refuse_huge(const struct gmem *mem)
+{
+	for (uint32_t i = 0; i < mem->n_regions; i++)
+		(void)madvise(mem->regions[i].host, mem->regions[i].len_bytes, MADV_NOHUGEPAGE);
+}
+
 void ram_prefer_huge(const struct gmem *mem, uint64_t gpa, uint64_t bytes)
 {
-	uint64_t start = gpa & ~(RAM_HUGE_BYTES - 1);
-	uint64_t len = huge_up(gpa + bytes) - start;
-	void *host = gmem_slice(mem, gpa_of(start), len);
+	for (uint32_t i = 0; i < mem->n_regions; i++) {
+		const struct gmem_region *region = &mem->regions[i];
+		uint64_t start = (gpa & ~(RAM_HUGE_BYTES - 1)) - region->base.raw;
+		uint64_t end = huge_up(gpa + bytes) - region->base.raw;
 
-	if (host)
-		(void)madvise(host, len, MADV_HUGEPAGE);
+		if (gpa < region->base.raw || gpa - region->base.raw >= region->len_bytes)
+			continue;
+		if (end > region->len_bytes)
+			end = region->len_bytes;
+		(void)madvise(region->host + start, end - start, MADV_HUGEPAGE);
+	}
 }

@@ -32,7 +32,10 @@ struct ram_part {
 int ram_init(struct gmem *mem, const struct kvm *kvm, const struct ram_part *parts, unsigned n_parts,
 	struct err *err);
 
-/* Ask for huge pages from gpa on, for whole ones inside one part; only a hint. */
+/* Never back this guest's memory with huge pages, whatever the host's default. */
+void ram_refuse_huge(const struct gmem *mem);
+
+/* Ask for huge pages for all that overlap the range, inside the part that holds gpa; only a hint. */
 void ram_prefer_huge(const struct gmem *mem, uint64_t gpa, uint64_t bytes);
 
 #endif

@@ -139,6 +139,7 @@ static void *vcpu_main(void *ctx)
 	if (!vcpu->index)
 		vm->stamps_us[VMM_AT_FIRST_RUN] = clock_now_us();
 	vcpu_run(vcpu);
+	pause(); /* the main thread ends the process any moment now */
 	return NULL;
 }
 

@@ -303,7 +303,9 @@ static uint64_t stamp(const struct vmm_exit *end, enum vmm_stamp which, uint64_t
 	return end->stamps_us[which] ? end->stamps_us[which] - start_us : 0;
 }
 
-static void json_print(const struct start *start, const struct vmm_exit *end, uint64_t ended_us)
+/* told_us: when the VMM said how it ended; reaped_us: when it was gone. */
+static void json_print(
+	const struct start *start, const struct vmm_exit *end, uint64_t told_us, uint64_t reaped_us)
 {
 	struct rusage usage;
 
@@ -312,11 +314,13 @@ static void json_print(const struct start *start, const struct vmm_exit *end, ui
 	text_print(end->detail, sizeof(end->detail));
 	printf("\", \"exits_to_user\": %" PRIu64 ", \"us\": {\"main\": %" PRIu64 ", \"created\": %" PRIu64
 	       ", \"loaded\": %" PRIu64 ", \"first_run\": %" PRIu64 ", \"first_connect\": %" PRIu64
-	       ", \"end\": %" PRIu64 "}, \"cpu_us\": %ld, \"max_rss_kib\": %ld, \"console\": \"",
+	       ", \"told\": %" PRIu64 ", \"reaped\": %" PRIu64
+	       "}, \"cpu_us\": %ld, \"max_rss_kib\": %ld, \"console\": \"",
 		end->exits_to_user, stamp(end, VMM_AT_MAIN, start->spawned_us),
 		stamp(end, VMM_AT_VM_CREATED, start->spawned_us),
 		stamp(end, VMM_AT_LOADED, start->spawned_us), stamp(end, VMM_AT_FIRST_RUN, start->spawned_us),
-		stamp(end, VMM_AT_FIRST_CONNECT, start->spawned_us), ended_us - start->spawned_us,
+		stamp(end, VMM_AT_FIRST_CONNECT, start->spawned_us), told_us - start->spawned_us,
+		reaped_us - start->spawned_us,
 		(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000L + usage.ru_utime.tv_usec +
 			usage.ru_stime.tv_usec,
 		usage.ru_maxrss);
@@ -333,6 +337,7 @@ int main(int argc, char **argv)
 	};
 	struct start start = {.port_fd = -1};
 	struct vmm_exit end = {0};
+	uint64_t told_us;
 	ssize_t len;
 
 	options_parse(&options, argc, argv);
@@ -340,13 +345,14 @@ int main(int argc, char **argv)
 	vmm_spawn(&options, &start);
 	vmm_configure(&options, &start);
 	len = end_await(&options, &start, &end);
+	told_us = clock_now_us();
 	waitpid(start.pid, NULL, 0);
 	if (len != sizeof(end) || !end.reason || end.reason > VMM_EXIT_INTERNAL) {
 		fprintf(stderr, "bootvm: the VMM ended without a word\n");
 		return EXIT_FAILURE;
 	}
 	if (options.json)
-		json_print(&start, &end, clock_now_us());
+		json_print(&start, &end, told_us, clock_now_us());
 	else
 		printf("%s%s%s\n", reasons[end.reason], end.detail[0] ? ": " : "", end.detail);
 	return EXIT_SUCCESS;

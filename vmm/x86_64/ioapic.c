@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/x86_64/ioapic.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@
 #define INDEX_VERSION 0x01
 #define INDEX_ARBITRATION 0x02
 #define INDEX_ENTRIES 0x10
-#define VERSION (0x11 | (LAYOUT_IOAPIC_PINS - 1) << 16)
+#define VERSION 0x11
+#define VERSION_LAST_SHIFT 16 /* the number of the last entry */
 #define ID_BITS UINT32_C(0xff000000)
 
 /* 3.2.4, redirection table entry */
@@ -29,11 +31,12 @@ enum { DELIVER_FIXED, DELIVER_LOWEST };
 #define MSI_LOGICAL (UINT32_C(1) << 2)
 #define MSI_DELIVERY_SHIFT 8
 
-void ioapic_init(struct ioapic *ioapic, const struct kvm *kvm)
+void ioapic_init(struct ioapic *ioapic, const struct kvm *kvm, unsigned n_pins)
 {
-	*ioapic = (struct ioapic){.kvm = kvm};
+	assert(n_pins && n_pins <= LAYOUT_IOAPIC_PINS_MAX);
+	*ioapic = (struct ioapic){.kvm = kvm, .n_pins = n_pins};
 	pthread_mutex_init(&ioapic->lock, NULL);
-	for (unsigned pin = 0; pin < LAYOUT_IOAPIC_PINS; pin++)
+	for (unsigned pin = 0; pin < n_pins; pin++)
 		ioapic->entries[pin] = IOAPIC_ENTRY_MASKED;
 }
 
@@ -41,7 +44,7 @@ int ioapic_wire(struct ioapic *ioapic, unsigned pin, int irq_fd)
 {
 	struct kvm_irqfd wire = {.fd = (uint32_t)irq_fd, .gsi = pin};
 
-	if (pin >= LAYOUT_IOAPIC_PINS)
+	if (pin >= ioapic->n_pins)
 		return -EINVAL;
 	ioapic->wired[pin] = true;
 	return kvm_call(ioapic->kvm->vm_fd, KVM_IRQFD, &wire);
@@ -67,11 +70,11 @@ static void routes_write(struct ioapic *ioapic)
 {
 	struct {
 		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry entries[LAYOUT_IOAPIC_PINS];
+		struct kvm_irq_routing_entry entries[LAYOUT_IOAPIC_PINS_MAX];
 	} table;
 
 	table.head = (struct kvm_irq_routing){0};
-	for (uint32_t pin = 0; pin < LAYOUT_IOAPIC_PINS; pin++) {
+	for (uint32_t pin = 0; pin < ioapic->n_pins; pin++) {
 		if (ioapic->wired[pin] &&
 			ioapic_route(ioapic->entries[pin], pin, &table.entries[table.head.nr]))
 			table.head.nr++;
@@ -95,7 +98,7 @@ static void entry_write(struct ioapic *ioapic, uint32_t index, uint32_t value)
 	uint32_t pin = (index - INDEX_ENTRIES) / 2;
 	uint64_t old, new;
 
-	if (index < INDEX_ENTRIES || pin >= LAYOUT_IOAPIC_PINS)
+	if (index < INDEX_ENTRIES || pin >= ioapic->n_pins)
 		return;
 	old = ioapic->entries[pin];
 	if (index & 1)
@@ -115,8 +118,8 @@ static uint32_t window_read(const struct ioapic *ioapic)
 	if (index == INDEX_ID || index == INDEX_ARBITRATION)
 		return ioapic->id;
 	if (index == INDEX_VERSION)
-		return VERSION;
-	if (index < INDEX_ENTRIES || pin >= LAYOUT_IOAPIC_PINS)
+		return VERSION | (ioapic->n_pins - 1) << VERSION_LAST_SHIFT;
+	if (index < INDEX_ENTRIES || pin >= ioapic->n_pins)
 		return 0;
 	return (uint32_t)(ioapic->entries[pin] >> (index & 1 ? 32 : 0));
 }

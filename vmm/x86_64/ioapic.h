@@ -27,17 +27,18 @@
 
 struct ioapic {
 	const struct kvm *kvm;
-	pthread_mutex_t lock; /* protects the rest */
+	pthread_mutex_t lock; /* protects what the guest can change */
+	uint32_t n_pins;
 	uint32_t selected;
 	uint32_t id;
-	uint64_t entries[LAYOUT_IOAPIC_PINS];
-	bool wired[LAYOUT_IOAPIC_PINS];
+	uint64_t entries[LAYOUT_IOAPIC_PINS_MAX];
+	bool wired[LAYOUT_IOAPIC_PINS_MAX];
 };
 
 extern const struct bus_ops ioapic_ops; /* ctx: struct ioapic */
 
-/* All entries masked, as after reset. */
-void ioapic_init(struct ioapic *ioapic, const struct kvm *kvm);
+/* n_pins entries (1 to LAYOUT_IOAPIC_PINS_MAX), all masked, as after reset. */
+void ioapic_init(struct ioapic *ioapic, const struct kvm *kvm, unsigned n_pins);
 
 /* Tie an eventfd to a line (KVM_IRQFD). Before the guest runs. 0 or -errno. */
 int ioapic_wire(struct ioapic *ioapic, unsigned pin, int irq_fd);

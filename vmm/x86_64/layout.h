@@ -30,9 +30,12 @@
 #define LAYOUT_KVM_TSS_GPA UINT64_C(0xfffbd000)
 #define LAYOUT_ABOVE_HOLE_GPA UINT64_C(0x100000000)
 
-/* Interrupt lines: device i has line LAYOUT_IRQ_FIRST + i. Line 0 is a timer's and 2 a cascade's to old
- * habits. */
-#define LAYOUT_IRQ_FIRST 5u
-#define LAYOUT_IOAPIC_PINS 16u
+/*
+ * Interrupt lines: device i has line LAYOUT_IRQ_FIRST + i, and the I/O APIC ends with the last device's: a
+ * Linux that turns x2APIC on saves and restores every entry there is, by eight exits each. Line 0 would mean
+ * "none" to it.
+ */
+#define LAYOUT_IRQ_FIRST 1u
+#define LAYOUT_IOAPIC_PINS_MAX 16u
 
 #endif

@@ -157,7 +157,7 @@ void mptable_write(uint8_t *page, unsigned cpus, unsigned n_lines)
 	};
 	size_t at = sizeof(header);
 
-	assert(cpus && cpus <= MPTABLE_CPUS_MAX && n_lines <= LAYOUT_IOAPIC_PINS - LAYOUT_IRQ_FIRST);
+	assert(cpus && cpus <= MPTABLE_CPUS_MAX && n_lines <= LAYOUT_IOAPIC_PINS_MAX - LAYOUT_IRQ_FIRST);
 	at = cpus_put(page, at, cpus);
 	at = entry_put(page, at, &bus, sizeof(bus));
 	at = entry_put(page, at, &ioapic, sizeof(ioapic));
