@@ -101,8 +101,8 @@ RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/claim.c 
 CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/imagecmd.c cli/images.c cli/load.c \
 	cli/options.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
 
-UNIT_TESTS := num base proto gmem giov queue
-UNIT_SUPPORT_SRC := tests/unit/fake_driver.c
+UNIT_TESTS := num base proto gmem giov queue mmio blk console rng vsock session
+UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c
 
 # The rest of this file follows from the lists.
 include scripts/rules.mk

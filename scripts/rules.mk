@@ -17,6 +17,7 @@ LIB_VMM := $(BUILD)/libvmm.a
 LIB_STORE := $(BUILD)/libstore.a
 LIB_IMAGE := $(BUILD)/libimage.a
 LIB_RUNTIME := $(BUILD)/libruntime.a
+LIB_CLI := $(BUILD)/libcli.a
 
 $(LIB_BASE): $(call objects,$(BASE_SRC))
 $(LIB_PROTO): $(call objects,$(PROTO_SRC))
@@ -26,6 +27,7 @@ $(LIB_VMM): $(call objects,$(filter-out vmm/main.c,$(VMM_SRC)) $(VMM_$(ARCH)_SRC
 $(LIB_STORE): $(call objects,$(STORE_SRC))
 $(LIB_IMAGE): $(call objects,$(filter-out oci/image/main.c,$(IMAGE_SRC)))
 $(LIB_RUNTIME): $(call objects,$(RUNTIME_SRC))
+$(LIB_CLI): $(call objects,$(filter-out cli/main.c,$(CLI_SRC)))
 
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
@@ -76,7 +78,7 @@ all: $(PROGRAMS)
 
 UNIT_PROGRAMS := $(patsubst %,$(BUILD)/tests/unit/test_%,$(UNIT_TESTS))
 # Tests see every archive but guest-init; image tests also need the decoders.
-$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_RUNTIME) \
+$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(call objects,$(UNIT_SUPPORT_SRC)) $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_CLI) $(LIB_RUNTIME) \
 		$(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -luring -larchive -lzstd -lz -lcrypto -ljansson -lpthread

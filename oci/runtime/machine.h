@@ -73,8 +73,8 @@ bool machine_receive(struct machine *machine);
 void machine_stop(struct machine *machine);
 
 /*
- * Wait until the monitor's process is gone, and collect its last words. It is killed if it takes longer than
- * patience_ms. Afterwards nothing of the machine is left.
+ * Wait until the monitor's process is gone, and collect its last words. It is killed if it has none for patience_ms
+ * (0: at once). Afterwards nothing of the machine is left.
  */
 void machine_reap(struct machine *machine, int patience_ms);
 

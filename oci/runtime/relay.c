@@ -104,8 +104,6 @@ static bool relay_fill(struct relay *relay)
 	size_t room;
 	ssize_t n;
 
-	if (relay->head == relay->tail)
-		relay->head = relay->tail = 0;
 	room = RELAY_BUFFER_BYTES - relay->tail;
 	if (!room)
 		return true;
@@ -150,6 +148,7 @@ static bool relay_drain(struct relay *relay)
 		if (relay->sink == SINK_CHUNKED && relay->head < relay->tail)
 			return false;
 	}
+	relay->head = relay->tail = 0;
 	return true;
 }
 
@@ -157,7 +156,7 @@ static bool relay_drain(struct relay *relay)
 static void relay_watch(struct relay *relay)
 {
 	bool pending = relay->head < relay->tail;
-	bool room = relay->tail - relay->head < RELAY_BUFFER_BYTES && relay->tail < RELAY_BUFFER_BYTES;
+	bool room = relay->tail < RELAY_BUFFER_BYTES;
 	int ret = 0;
 
 	if ((pending || relay->in_always) && !relay->out.active && !relay->out_always) {

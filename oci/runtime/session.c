@@ -460,6 +460,16 @@ static int session_verdict(struct session *s, struct err *err)
 	return machine_verdict(&s->machine, err);
 }
 
+/* A machine whose container has exited is asked to end, and tells its story; any other has nothing more to say. */
+static void session_halt(struct session *s)
+{
+	bool ask = s->agent.state == AGENT_EXITED && !s->machine_gone;
+
+	if (ask)
+		machine_stop(&s->machine);
+	machine_reap(&s->machine, ask ? STOP_PATIENCE_MS : 0);
+}
+
 static void session_end(struct session *s)
 {
 	terminal_restore(&s->terminal);
@@ -499,9 +509,7 @@ int session_run(const struct session_config *config, struct err *err)
 	ret = ret ? ret : session_boot(&s, err);
 	ret = ret ? ret : session_connect(&s, err);
 	ret = ret ? ret : session_loop(&s, err);
-	if (!s.machine_gone)
-		machine_stop(&s.machine);
-	machine_reap(&s.machine, STOP_PATIENCE_MS);
+	session_halt(&s);
 	if (!ret)
 		status = session_verdict(&s, err);
 	session_end(&s);
