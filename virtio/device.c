@@ -182,9 +182,9 @@ void virtio_device_done(struct virtio_device *dev)
 static void config_store(struct virtio_device *dev, uint32_t offset, const void *data, uint32_t len_bytes)
 {
 	reg_set(dev, VIRTIO_MMIO_CONFIG_GENERATION, ++dev->state.generation);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__sync_synchronize();
 	memcpy((uint8_t *)dev->wiring.page + VIRTIO_MMIO_CONFIG_OFFSET + offset, data, len_bytes);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__sync_synchronize();
 	reg_set(dev, VIRTIO_MMIO_CONFIG_GENERATION, ++dev->state.generation);
 }
 

@@ -197,7 +197,7 @@ bool vq_wants_interrupt(struct vq *vq)
 		return false;
 	vq->state.told_used = now;
 	/* The driver writes its wish and then looks at idx; we wrote idx and now look at its wish. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__sync_synchronize();
 	if (!vq->state.event_idx)
 		return !(__atomic_load_n(&vq->avail[RING_FLAGS], __ATOMIC_RELAXED) &
 			 VRING_AVAIL_F_NO_INTERRUPT);
@@ -213,6 +213,6 @@ bool vq_enable_kicks(struct vq *vq)
 	else
 		__atomic_store_n(&vq->used[RING_FLAGS], 0, __ATOMIC_RELAXED);
 	/* Mirror image of vq_wants_interrupt(). */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__sync_synchronize();
 	return vq_backlog(vq) != 0;
 }
