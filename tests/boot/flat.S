@@ -6,7 +6,7 @@
  *	-DACT=name	what to do when what was handed over is what the protocol says:
  *	  poweroff	switch off			spin	stop all interrupts and spin
  *	  fault		triple fault			sleep	stop all interrupts and halt
- *	  nowhere	execute where nothing is	sweep	write to and read all ports and the I/O APIC's page
+ *	  nowhere	execute where nothing is	sweep	write and read 4096 ports and the I/O APIC's page
  *
  * If what was handed over is wrong it resets the machine.
  */
@@ -89,7 +89,7 @@ do_nowhere:
 	jmp	*%rax
 #endif
 
-	/* Every port in every width but the two that mean something, then the I/O APIC's registers. */
+	/* Ports in every width but the two that mean something, then the I/O APIC's registers. */
 do_sweep:
 	xorl	%edx, %edx
 	movl	$0x5a5a5a5a, %ecx
@@ -105,7 +105,8 @@ do_sweep:
 	inw	%dx, %ax
 	inl	%dx, %eax
 2:	incw	%dx
-	jnz	1b
+	cmpw	$0x1000, %dx
+	jb	1b
 	movl	$IOAPIC, %esi
 3:	movl	%ecx, (%esi)
 	movb	%cl, 1(%esi)

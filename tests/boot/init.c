@@ -9,7 +9,6 @@
  *the host and send back what comes. log: print the kernel's log. hang: stop all interrupts of this processor
  *and spin. Last words: poweroff, reset, panic, fault.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <stdbool.h>
@@ -45,24 +44,41 @@ static void do_memory(void)
 	printf("memory %ld MiB\n", sysconf(_SC_PHYS_PAGES) / 256);
 }
 
+static uint8_t block[1 << 16];
+
+static bool all_written(int fd, const uint8_t *data, ssize_t len)
+{
+	for (ssize_t done = 0, n; done < len; done += n) {
+		n = write(fd, data + done, (size_t)(len - done));
+		if (n <= 0)
+			return false;
+	}
+	return true;
+}
+
+/* A connection to the host, or -1. */
+static int host_connect(void)
+{
+	struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_port = 1024, .svm_cid = VMADDR_CID_HOST};
+	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	printf("connect: %m\n");
+	return -1;
+}
+
 static void do_disk(void)
 {
-	static uint8_t block[1 << 16];
-	int fd = open("/dev/vda", O_RDONLY);
-	uint64_t sum = 0, bytes = 0;
-	ssize_t n;
+	int disk_fd = open("/dev/vda", O_RDONLY), fd = host_connect();
+	ssize_t n = disk_fd;
 
-	if (fd < 0) {
+	while (n >= 0 && fd >= 0 && (n = read(disk_fd, block, sizeof(block))) > 0 &&
+		all_written(fd, block, n))
+		;
+	if (n)
 		printf("disk: %m\n");
-		return;
-	}
-	while ((n = read(fd, block, sizeof(block))) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			sum = sum * 31 + block[i];
-		bytes += (uint64_t)n;
-	}
-	printf("disk %llu bytes sum %016llx%s\n", (unsigned long long)bytes, (unsigned long long)sum,
-		n < 0 ? " error" : "");
+	close(fd);
 }
 
 static void do_rng(void)
@@ -76,22 +92,11 @@ static void do_rng(void)
 
 static void do_echo(void)
 {
-	static uint8_t block[1 << 16];
-	struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_port = 1024, .svm_cid = VMADDR_CID_HOST};
-	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+	int fd = host_connect();
 	ssize_t n;
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		printf("echo: %m\n");
-		return;
-	}
-	while ((n = read(fd, block, sizeof(block))) > 0) {
-		for (ssize_t done = 0, w; done < n; done += w) {
-			w = write(fd, block + done, (size_t)(n - done));
-			if (w < 0)
-				return;
-		}
-	}
+	while (fd >= 0 && (n = read(fd, block, sizeof(block))) > 0 && all_written(fd, block, n))
+		;
 	close(fd);
 }
 
@@ -100,13 +105,7 @@ static void do_log(void)
 	static char text[1 << 18];
 	int n = klogctl(3, text, sizeof(text));
 
-	for (int done = 0; done < n;) {
-		ssize_t w = write(1, text + done, (size_t)(n - done));
-
-		if (w <= 0)
-			return;
-		done += (int)w;
-	}
+	all_written(1, (const uint8_t *)text, n);
 }
 
 static void do_poweroff(void)
@@ -128,9 +127,12 @@ static void do_panic(void)
 
 static void do_hang(void)
 {
-	if (iopl(3) == 0)
-		for (;;)
-			;
+	for (long i = sysconf(_SC_NPROCESSORS_ONLN); i > 1; i--) {
+		if (!fork())
+			break;
+	}
+	for (;;)
+		;
 }
 
 static const struct {
