@@ -17,13 +17,15 @@ QEMU_MACHINE = "microvm,x-option-roms=off,isa-serial=off,pit=off,pic=off,rtc=off
 
 
 class Case:
-    """command: list of words. statuses: wait statuses that mean success. quick: part of bench/check."""
+    """command: list of words. statuses: wait statuses that mean success. says: words its output must have.
+    quick: part of bench/check."""
 
-    def __init__(self, name, text, command, statuses=(0,), quick=False, ours=False):
+    def __init__(self, name, text, command, statuses=(0,), says=None, quick=False, ours=False):
         self.name = name
         self.text = text
         self.command = command
         self.statuses = statuses
+        self.says = says
         self.quick = quick
         self.ours = ours
 
@@ -31,7 +33,7 @@ class Case:
 def bootvm(memory_mib=128, cpus=1, extra=()):
     return [
         "/bench/bootvm", "--vmm", "/usr/libexec/mvrun/mvrun-vmm", "--kernel", KERNEL, "--initrd", INITRAMFS, "--disk", DISK,
-        "--memory", str(memory_mib), "--cpus", str(cpus), *extra,
+        "--memory", "%dM" % memory_mib, "--cpus", str(cpus), *extra,
     ]
 
 
@@ -55,13 +57,17 @@ QEMU_VSOCK = ("-device", "vhost-vsock-device,guest-cid=77", "-device", "isa-debu
 STATUS_1 = 1 << 8
 
 
+# What bootvm says when the guest switched itself off; it ends with status 0 whatever happened.
+OFF = "guest-shutdown"
+
+
 def boot_cases():
     off = "boot to userspace and off, "
     return [
-        Case("boot", off + "1 vCPU, 128 MiB", bootvm(), quick=True, ours=True),
-        Case("boot-1g-more", off + "1 GiB more", bootvm(memory_mib=128 + 1024), quick=True, ours=True),
-        Case("boot-2cpu", off + "2 vCPUs", bootvm(cpus=2), ours=True),
-        Case("boot-4cpu", off + "4 vCPUs", bootvm(cpus=4), ours=True),
+        Case("boot", off + "1 vCPU, 128 MiB", bootvm(), says=OFF, quick=True, ours=True),
+        Case("boot-1g-more", off + "1 GiB more", bootvm(memory_mib=128 + 1024), says=OFF, quick=True, ours=True),
+        Case("boot-2cpu", off + "2 vCPUs", bootvm(cpus=2), says=OFF, ours=True),
+        Case("boot-4cpu", off + "4 vCPUs", bootvm(cpus=4), says=OFF, ours=True),
         Case("qemu-boot", off + "QEMU microvm, slim", qemu("/usr/bin/qemu-system-x86_64-microvm"), quick=True),
         Case(
             "qemu-boot-vsock", off + "QEMU microvm, with vsock",

@@ -57,7 +57,7 @@ def run_inside(build, options, wall=False):
     build_tools(tools)
     command = [HERE + "/inside", json.dumps({**options, "build": build, "tools": tools})]
     if not wall:
-        command = [SOURCE + "/scripts/testbed", "--icount", "--share", build, "--share", HERE, "--", *command]
+        command = [SOURCE + "/scripts/testbed", "--icount", "--root", "minimal", "--share", build, "--share", HERE, "--", *command]
     environment = {**os.environ, "BUILD": build}
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:

@@ -64,7 +64,8 @@ __asm__(".globl _start\n_start:\n\tmov x0, sp\n\tbl start\n");
 
 static int is_klog(const char *word)
 {
-	return word && word[0] == 'k' && word[1] == 'l' && word[2] == 'o' && word[3] == 'g' && word[4] == '\0';
+	return word && word[0] == 'k' && word[1] == 'l' && word[2] == 'o' && word[3] == 'g' &&
+	       word[4] == '\0';
 }
 
 static void log_write(void)

@@ -59,10 +59,18 @@ class Stopwatch:
             raise Failed("wait status %#x: %s" % (status, result.stderr.strip()[-300:]))
         return {"ns": elapsed_ns, "cpu_ns": (user_us + system_us) * 1000, "rss_kib": rss_kib, "faults": faults}
 
+    def check(self, case):
+        """Raises Failed if the case does not say what it must."""
+        if case.says:
+            output = self.output_of(case.command)
+            if case.says not in output:
+                raise Failed("did not say %s but: %s" % (case.says, output.strip()[-300:]))
+
     def output_of(self, command):
-        """What a command says on its stdout."""
+        """What a command says on stdout and stderr."""
         command = [self.program, "-r", self.arena.path, "-o", "/dev/null", "-s", "--", *command]
-        result = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        result = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, check=False,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return result.stdout.decode("utf-8", "replace")
 
 

@@ -80,7 +80,8 @@ static struct options options_of(int argc, char **argv)
 		}
 	}
 	if (optind >= argc) {
-		fprintf(stderr, "usage: stopwatch [-r ROOT] [-n ROUNDS] [-o FILE] [-t SECONDS] [-s] -- COMMAND [ARG...]\n");
+		fprintf(stderr, "usage: stopwatch [-r ROOT] [-n ROUNDS] [-o FILE] [-t SECONDS] [-s] -- "
+				"COMMAND [ARG...]\n");
 		exit(125);
 	}
 	opt.command = argv + optind;
@@ -93,7 +94,8 @@ static void root_enter(const char *root)
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
 		fail("mount namespace");
 	}
-	if (chdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0) {
+	if (chdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+		chdir("/") < 0) {
 		fail(root);
 	}
 }
@@ -144,8 +146,8 @@ static void round_run(const struct options *opt, int null_fd, FILE *out)
 	}
 	long long end_ns = now_ns();
 	alarm(0);
-	fprintf(out, "%lld %lld %lld %ld %ld %d\n", end_ns - start_ns, micros(usage.ru_utime), micros(usage.ru_stime),
-		usage.ru_maxrss, usage.ru_minflt, status);
+	fprintf(out, "%lld %lld %lld %ld %ld %d\n", end_ns - start_ns, micros(usage.ru_utime),
+		micros(usage.ru_stime), usage.ru_maxrss, usage.ru_minflt, status);
 	fflush(out);
 }
 
