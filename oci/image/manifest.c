@@ -146,7 +146,7 @@ static int layer_read(const json_t *json, struct manifest_layer *out, struct err
 		return ret;
 	for (size_t i = 0; type && i < sizeof(layers) / sizeof(layers[0]); i++) {
 		if (strcmp(type, layers[i].type) == 0) {
-			out->compression = layers[i].compression;
+			out->compression = (int)layers[i].compression;
 			return 0;
 		}
 	}
