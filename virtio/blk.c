@@ -31,7 +31,7 @@ struct blk_request {
 };
 
 struct blk_disk {
-	struct blk_engine engine;
+	struct blk_engine engine; /* the first member */
 	uint64_t free; /* bit i: requests[i] is not in use */
 	struct blk_request requests[BLK_REQUESTS_MAX];
 };

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -30,6 +31,15 @@ void blk_engine_done(struct blk_engine *engine)
 	engine->ring_state = BLK_RING_REFUSED;
 }
 
+/*
+ * The system call itself: liburing before 2.4 has functions for what is needed here, but does not export them from its
+ * shared library.
+ */
+static int ring_register(struct io_uring *ring, unsigned int opcode, void *arg, unsigned int n_args)
+{
+	return syscall(SYS_io_uring_register, ring->ring_fd, opcode, arg, n_args) < 0 ? -errno : 0;
+}
+
 /* Operations of a ring are not seen by seccomp, so the ring itself is limited to those used here. */
 static int ring_restrict(struct io_uring *ring)
 {
@@ -41,7 +51,7 @@ static int ring_restrict(struct io_uring *ring)
 		rules[i].opcode = IORING_RESTRICTION_SQE_OP;
 		rules[i].sqe_op = ops[i];
 	}
-	return io_uring_register_restrictions(ring, rules, sizeof(ops));
+	return ring_register(ring, IORING_REGISTER_RESTRICTIONS, rules, sizeof(ops));
 }
 
 /* On first need. A kernel without io_uring, or one that forbids it, is asked once. */
@@ -52,7 +62,8 @@ static bool ring_ready(struct blk_engine *engine)
 	engine->ring_state = BLK_RING_REFUSED;
 	if (io_uring_queue_init(RING_ENTRIES, &engine->ring, IORING_SETUP_R_DISABLED))
 		return false;
-	if (ring_restrict(&engine->ring) || io_uring_enable_rings(&engine->ring) ||
+	if (ring_restrict(&engine->ring) ||
+		ring_register(&engine->ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0) ||
 		loop_add(engine->loop, &engine->source, engine->ring.ring_fd, EPOLLIN, engine->fn,
 			engine->ctx)) {
 		io_uring_queue_exit(&engine->ring);

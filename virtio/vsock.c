@@ -369,15 +369,15 @@ static int tx_service(struct virtio_vsock *vsock)
 static int vsock_service(struct virtio_device *dev)
 {
 	struct virtio_vsock *vsock = vsock_of(dev);
-	bool full = vsock->table->n_resets == VSOCK_RESETS_MAX;
+	struct vsock_table *table = vsock->table;
 	int tx = tx_service(vsock);
+	bool stalled = table->n_resets == VSOCK_RESETS_MAX;
 	int rx = tx < 0 ? tx : rx_service(vsock);
 
 	if (rx < 0)
 		return rx;
-	/* Packets that were left because answers were waiting can be taken now. */
-	full = (full || vsock->table->n_resets) && vsock->table->n_resets < VSOCK_RESETS_MAX;
-	return tx || rx || full;
+	/* Packets that were left because answers were waiting may be taken now. */
+	return tx || rx || (stalled && table->n_resets < VSOCK_RESETS_MAX);
 }
 
 static void on_socket(struct loop_source *source, uint32_t events)
@@ -392,8 +392,8 @@ static void on_socket(struct loop_source *source, uint32_t events)
 		virtio_leave(dev, 0);
 		return;
 	}
-	if (events & (EPOLLHUP | EPOLLERR))
-		conn->hung_up = true;
+	conn->ending |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+	conn->hung_up |= (events & (EPOLLHUP | EPOLLERR)) != 0;
 	if (events & ~(uint32_t)EPOLLOUT && !conn->host_sent_all)
 		conn->readable = true;
 	if (conn->backlog_len)

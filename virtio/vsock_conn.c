@@ -223,7 +223,7 @@ size_t vsock_conn_receive(struct vsock_conn *conn, struct iovec *iov, uint32_t n
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		/* Edge-triggered: what arrives after a short read is announced again. */
-		if ((size_t)n < room_bytes && !conn->hung_up)
+		if ((size_t)n < room_bytes && !conn->ending)
 			conn->readable = false;
 		return (size_t)n;
 	}

@@ -49,7 +49,8 @@ struct vsock_conn {
 	uint32_t peer_alloc;
 	uint32_t peer_forwarded;
 	bool readable; /* the socket may have something */
-	bool hung_up; /* the peer has closed, so a short read does not mean that nothing follows */
+	bool ending; /* the peer sends no more: behind what it sent comes the end, not a new event */
+	bool hung_up; /* nor does it receive any more */
 	bool host_sent_all; /* end of file */
 	bool guest_deaf; /* SHUTDOWN(receive) */
 

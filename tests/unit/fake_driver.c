@@ -141,7 +141,11 @@ void fake_up(struct fake_driver *fake, struct virtio_device *dev, uint16_t n_que
 	fake_negotiate(fake, dev, UINT64_MAX);
 	assert(fake_status(fake) == 11);
 	for (uint16_t i = 0; i < n_queues; i++) {
-		fake_queue_place(fake, i, size);
+		uint32_t max;
+
+		fake_set(fake, VIRTIO_MMIO_QUEUE_SEL, i);
+		max = fake_reg(fake, VIRTIO_MMIO_QUEUE_NUM_MAX);
+		fake_queue_place(fake, i, size < max ? size : (uint16_t)max);
 		fake_queue_configure(fake, i);
 	}
 	fake_driver_ok(fake);

@@ -65,7 +65,8 @@ void fake_set(struct fake_driver *fake, uint32_t offset, uint32_t value);
 uint32_t fake_status(const struct fake_driver *fake);
 uint64_t fake_features(struct fake_driver *fake);
 
-/* Up to FEATURES_OK, accepting mask of what is offered; then queues; then DRIVER_OK. fake_up does all of it. */
+/* Up to FEATURES_OK, accepting mask of what is offered; then queues; then DRIVER_OK. fake_up does all of it,
+ * with queues of the given size or the device's maximum. */
 void fake_negotiate(struct fake_driver *fake, struct virtio_device *dev, uint64_t mask);
 void fake_queue_place(struct fake_driver *fake, uint16_t queue, uint16_t size);
 void fake_queue_configure(struct fake_driver *fake, uint16_t queue);
