@@ -75,7 +75,7 @@ BASE_SRC := base/buf.c base/cleanup.c base/err.c base/io.c base/log.c base/loop.
 PROTO_SRC := proto/frame.c proto/spec.c
 MEM_SRC := mem/gmem.c mem/giov.c
 VIRTIO_SRC := virtio/backing.c virtio/blk.c virtio/blk_engine.c virtio/console.c virtio/device.c virtio/mmio.c virtio/queue.c \
-	virtio/rng.c virtio/vsock.c virtio/vsock_conn.c
+	virtio/rng.c virtio/vsock.c virtio/vsock_conn.c virtio/vsock_rx.c
 VMM_SRC := vmm/bus.c vmm/config.c vmm/control.c vmm/devices.c vmm/kvm.c vmm/main.c vmm/ram.c vmm/vcpu.c vmm/vm.c
 VMM_x86_64_SRC := vmm/x86_64/arch.c vmm/x86_64/boot.c vmm/x86_64/cpuid.c vmm/x86_64/elf.c vmm/x86_64/ioapic.c \
 	vmm/x86_64/mptable.c vmm/x86_64/processor.c
@@ -101,7 +101,8 @@ RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/claim.c 
 CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/imagecmd.c cli/images.c cli/load.c \
 	cli/options.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
 
-UNIT_TESTS := num base proto gmem giov queue mmio blk console rng vsock session
+UNIT_TESTS_x86_64 := boot cpuid elf ioapic
+UNIT_TESTS := num base proto gmem giov queue mmio blk console rng vsock session bus config $(UNIT_TESTS_$(ARCH))
 UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c
 
 # The rest of this file follows from the lists.
