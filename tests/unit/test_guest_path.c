@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Names inside a container's root: links of any kind never lead out, and what is missing is made in the right place. */
+#include "guest-init/path.c"
+
+#include "tests/unit/cm.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct place {
+	char base[32]; /* holds root/ and outside/ */
+	int base_fd;
+	int root_fd;
+};
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int place_make(void **state)
+{
+	struct place *place = calloc(1, sizeof(*place));
+
+	strcat(place->base, "/tmp/guest-path-XXXXXX");
+	if (!mkdtemp(place->base))
+		return -1;
+	place->base_fd = open(place->base, O_PATH | O_DIRECTORY);
+	mkdirat(place->base_fd, "root", 0755);
+	mkdirat(place->base_fd, "outside", 0755);
+	place->root_fd = openat(place->base_fd, "root", O_PATH | O_DIRECTORY);
+	*state = place;
+	return 0;
+}
+
+static int place_remove(void **state)
+{
+	struct place *place = *state;
+
+	close(place->base_fd);
+	close(place->root_fd);
+	nftw(place->base, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	free(place);
+	return 0;
+}
+
+/* Whether path below the base exists, without following a link at its end. */
+static bool there(const struct place *place, const char *path)
+{
+	struct stat st;
+
+	return !fstatat(place->base_fd, path, &st, AT_SYMLINK_NOFOLLOW);
+}
+
+static void assert_made(const struct place *place, const char *path, const char *where)
+{
+	struct stat made, expected;
+	int fd = path_make(place->root_fd, path, PATH_DIRECTORY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &made), 0);
+	assert_int_equal(fstatat(place->base_fd, where, &expected, 0), 0);
+	assert_true(made.st_ino == expected.st_ino);
+	close(fd);
+}
+
+static void test_missing_directories_are_made(void **state)
+{
+	const struct place *place = *state;
+	int fd;
+
+	assert_made(place, "/", "root");
+	assert_made(place, "/a/b//c/", "root/a/b/c");
+	assert_made(place, "/a/b", "root/a/b");
+	assert_made(place, "/a/new/../other/./x", "root/a/other/x");
+	assert_made(place, "/../../up", "root/up");
+	fd = path_make(place->root_fd, "/f/file", PATH_FILE);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(path_make(place->root_fd, "/f/file", PATH_DIRECTORY), -ENOTDIR);
+	assert_int_equal(path_make(place->root_fd, "/f/file/x", PATH_DIRECTORY), -ENOTDIR);
+}
+
+static void link_make(const struct place *place, const char *target, const char *path)
+{
+	assert_int_equal(symlinkat(target, place->root_fd, path), 0);
+}
+
+static void test_links_stay_inside(void **state)
+{
+	const struct place *place = *state;
+
+	link_make(place, "../outside", "climbs");
+	link_make(place, "/../../../../../outside", "far");
+	link_make(place, "/tmp", "absolute");
+	assert_made(place, "/climbs/x", "root/outside/x");
+	assert_made(place, "/far/y", "root/outside/y");
+	assert_made(place, "/absolute/z", "root/tmp/z");
+	assert_false(there(place, "outside/x"));
+	assert_false(there(place, "outside/y"));
+}
+
+static void test_dangling_links_are_followed(void **state)
+{
+	const struct place *place = *state;
+	int fd;
+
+	assert_made(place, "/etc", "root/etc");
+	link_make(place, "../run/systemd/resolve/stub.conf", "etc/resolv.conf");
+	fd = path_make(place->root_fd, "/etc/resolv.conf", PATH_FILE);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_true(there(place, "root/run/systemd/resolve/stub.conf"));
+	link_make(place, "second", "first");
+	link_make(place, "/deep/third", "second");
+	assert_made(place, "/first/x/y", "root/deep/third/x/y");
+}
+
+static void test_link_loops_end(void **state)
+{
+	const struct place *place = *state;
+
+	link_make(place, "loop2", "loop1");
+	link_make(place, "loop1", "loop2");
+	assert_int_equal(path_make(place->root_fd, "/loop1/x", PATH_DIRECTORY), -ELOOP);
+	/* A link whose target goes through itself is one that the kernel cannot see as a loop before it is made. */
+	link_make(place, "grow/grow", "grow");
+	assert_int_equal(path_make(place->root_fd, "/grow", PATH_DIRECTORY), -ELOOP);
+}
+
+static void test_magic_links_lead_nowhere(void **state)
+{
+	const struct place *place = *state;
+	int proc_fd = open("/proc", O_PATH | O_DIRECTORY);
+
+	(void)place;
+	assert_int_equal(path_open(proc_fd, "/self/fd/0", O_PATH), -ELOOP);
+	assert_int_equal(path_open(proc_fd, "/self/root", O_PATH), -ELOOP);
+	assert_int_equal(path_open(proc_fd, "/self/cwd/etc", O_PATH), -ELOOP);
+	close(proc_fd);
+}
+
+static void test_too_long(void **state)
+{
+	const struct place *place = *state;
+	static char path[2 * PATH_LENGTH_MAX];
+
+	for (size_t i = 0; i < sizeof(path) - 1; i++)
+		path[i] = i % 2 ? 'a' : '/';
+	assert_int_equal(path_make(place->root_fd, path, PATH_DIRECTORY), -ENAMETOOLONG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_missing_directories_are_made, place_make, place_remove),
+		cmocka_unit_test_setup_teardown(test_links_stay_inside, place_make, place_remove),
+		cmocka_unit_test_setup_teardown(test_dangling_links_are_followed, place_make, place_remove),
+		cmocka_unit_test_setup_teardown(test_link_loops_end, place_make, place_remove),
+		cmocka_unit_test_setup_teardown(test_magic_links_lead_nowhere, place_make, place_remove),
+		cmocka_unit_test_setup_teardown(test_too_long, place_make, place_remove),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
