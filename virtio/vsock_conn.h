@@ -13,6 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum vsock_queue { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_QUEUES };
+
+#define VSOCK_PACKET_MAX_BYTES (64u << 10)
+
 struct vsock_port {
 	uint32_t port;
 	int fd; /* -1: the entry is free */
