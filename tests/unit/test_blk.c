@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,13 @@
 #define DISK_SECTORS 64u
 #define QUEUE 64
 #define UNTOUCHED 0xee
+
+/* ThreadSanitizer cannot know that one of the threads is a guest, whose races are the point. */
+#ifdef __SANITIZE_THREAD__
+#define RACES_ARE_ERRORS 1
+#else
+#define RACES_ARE_ERRORS 0
+#endif
 
 struct bench {
 	struct fake_driver fake;
@@ -633,6 +641,62 @@ static void test_reset_with_requests_in_flight(void **state)
 	close(ends[1]);
 }
 
+struct rewriter {
+	volatile struct vring_desc *desc;
+	volatile struct virtio_blk_outhdr *header;
+	int stop;
+};
+
+/* Another vCPU, which changes its mind all the time. */
+static void *rewrite(void *ctx)
+{
+	struct rewriter *rewriter = ctx;
+
+	while (!__atomic_load_n(&rewriter->stop, __ATOMIC_RELAXED)) {
+		rewriter->desc->len = 2 * SECTOR;
+		rewriter->header->sector = UINT64_MAX;
+		rewriter->header->sector = 0;
+		rewriter->desc->len = SECTOR;
+	}
+	return NULL;
+}
+
+/* Q10: what was checked is what is used, so each answer is that to one consistent request. */
+static void test_guest_rewrites_while_we_read(void **state)
+{
+	struct bench *bench = *state;
+	struct rewriter rewriter = {.header = fake_host(&bench->fake, bench->header)};
+	struct fake_buffer buffers[] = {
+		{bench->header, 16, false}, {bench->data, SECTOR, true}, {bench->status, 1, true}};
+	unsigned int one = 0, two = 0, refused = 0;
+	pthread_t thread;
+
+	if (RACES_ARE_ERRORS)
+		skip();
+	bench->fake.queues[0].next_desc = 0;
+	rewriter.desc = fake_desc(&bench->fake, 0, 1);
+	assert_int_equal(pthread_create(&thread, NULL, rewrite, &rewriter), 0);
+	for (int i = 0; i < 20000; i++) {
+		uint32_t used;
+
+		bench->fake.queues[0].next_desc = 0;
+		memset(data_of(bench), UNTOUCHED, 2 * SECTOR + 1);
+		header_set(bench, VIRTIO_BLK_T_IN, 0);
+		fake_add(&bench->fake, 0, buffers, 3);
+		used = complete(bench);
+		one += used == SECTOR + 1;
+		two += used == 2 * SECTOR + 1;
+		refused += used == 1;
+		assert_int_equal(status_of(bench), used == 1 ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
+		for (uint32_t at = 0; at <= 2 * SECTOR; at += SECTOR)
+			assert_int_equal(data_of(bench)[at], at + 1 < used ? pattern(1, at) : UNTOUCHED);
+	}
+	__atomic_store_n(&rewriter.stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	assert_int_equal(one + two + refused, 20000);
+	print_message("%u of one sector, %u of two, %u refused\n", one, two, refused);
+}
+
 /* A real file whose pages are not in the cache goes through io_uring and gives the same bytes. */
 static void test_uncached_file(void **state)
 {
@@ -726,6 +790,7 @@ int main(void)
 		TEST(test_batch, setup_file),
 		TEST(test_batch, setup_file_plain),
 		TEST(test_reset_with_requests_in_flight, setup_file),
+		TEST(test_guest_rewrites_while_we_read, setup_file),
 		TEST(test_uncached_file, setup_file),
 		TEST(test_backing_refuses, setup_file),
 		TEST(test_options_refused, setup_file),
