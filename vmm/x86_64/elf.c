@@ -99,7 +99,7 @@ static void notes_remember(struct elf_image *image, const Elf64_Phdr *phdr, uint
 int elf_parse(
 	const uint8_t *head, size_t head_len, uint64_t file_bytes, struct elf_image *image, struct err *err)
 {
-	Elf64_Ehdr header;
+	Elf64_Ehdr header = {0};
 	int ret = header_check(head, head_len, &header, err);
 
 	if (ret)

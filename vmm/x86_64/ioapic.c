@@ -68,16 +68,15 @@ bool ioapic_route(uint64_t entry, uint32_t pin, struct kvm_irq_routing_entry *ro
 /* Tell KVM where all lines lead now. The lock is held. */
 static void routes_write(struct ioapic *ioapic)
 {
-	struct {
-		struct kvm_irq_routing head;
+	struct { /* struct kvm_irq_routing with its entries */
+		uint32_t nr, flags;
 		struct kvm_irq_routing_entry entries[LAYOUT_IOAPIC_PINS_MAX];
 	} table;
 
-	table.head = (struct kvm_irq_routing){0};
+	table.nr = table.flags = 0;
 	for (uint32_t pin = 0; pin < ioapic->n_pins; pin++) {
-		if (ioapic->wired[pin] &&
-			ioapic_route(ioapic->entries[pin], pin, &table.entries[table.head.nr]))
-			table.head.nr++;
+		if (ioapic->wired[pin] && ioapic_route(ioapic->entries[pin], pin, &table.entries[table.nr]))
+			table.nr++;
 	}
 	/* Fails for want of memory only; the lines then lead where they led before. */
 	(void)kvm_call(ioapic->kvm->vm_fd, KVM_SET_GSI_ROUTING, &table);

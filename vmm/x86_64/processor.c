@@ -25,11 +25,11 @@
 
 int processor_prepare(int vcpu_fd)
 {
-	struct {
-		struct kvm_msrs head;
+	struct { /* struct kvm_msrs with its entries */
+		uint32_t nmsrs, pad;
 		struct kvm_msr_entry entries[2];
 	} msrs = {
-		.head.nmsrs = 2,
+		.nmsrs = 2,
 		.entries =
 			{
 				{.index = MSR_MTRR_DEFAULT, .data = MTRR_DEFAULT_WRITE_BACK},
