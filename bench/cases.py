@@ -122,7 +122,7 @@ def fill(arena, build, tools):
         file.truncate(MIB)
     arena.add(busybox, "/bench/busybox")
     arena.add(tools + "/stopwatch", "/bench/stopwatch")
-    arena.add_program(build + "/tests/boot/bootvm", "/bench/bootvm")
+    arena.add_program(tools + "/boot/bootvm", "/bench/bootvm")
     for program in ("bin/mvrun", "libexec/mvrun/mvrun-vmm"):
         arena.add_program(stage + "/usr/" + program, "/usr/" + program)
     for file in ("vmlinux", "initramfs.cpio"):

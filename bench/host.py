@@ -13,8 +13,9 @@ WARNINGS = ["-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wshado
 
 
 def build_tools(folder):
-    """stopwatch, the init that powers off, and an initramfs of it."""
+    """stopwatch, the init that powers off with an initramfs of it, and bootvm."""
     os.makedirs(folder, exist_ok=True)
+    subprocess.run([SOURCE + "/tests/boot/build", folder + "/boot"], check=True)
     compiler = ["gcc", *WARNINGS]
     subprocess.run([*compiler, "-O2", "-static", "-o", folder + "/stopwatch", HERE + "/stopwatch.c"], check=True)
     bare = ["-Os", "-static", "-nostdlib", "-fno-stack-protector", "-fno-pie", "-no-pie", "-s"]
