@@ -7,8 +7,8 @@
  * the device's address, so reading a register is a memory access; only writes leave the guest and arrive
  * here. docs/decisions/0003-register-page.md says why that is right, InterruptStatus included.
  *
- * Registers whose effect nobody can observe before a later write (virtio_mmio_late[]) may be delivered late,
- * as long as all writes of the VM arrive in the order in which they were made.
+ * Writes whose effect nobody can observe before a later write may be delivered late, as long as all writes of the VM
+ * arrive in the order in which they were made. virtio_mmio_late[] names those for which that pays.
  *
  * Everything the guest can do wrong here is ignored (wrong size or alignment, a register that is read-only or
  * unknown, a queue that does not exist, a write at the wrong time), except that a queue set-up that cannot
@@ -26,12 +26,12 @@
 /* Four-byte writes here, whatever the value, may be turned into a write of 1 to virtio_device.kick_fd. */
 #define VIRTIO_MMIO_NOTIFY_OFFSET 0x50
 
-/* Ranges within the page whose writes may be delivered late but in order. */
+/* Ranges within the page whose writes should be delivered late but in order, where the machine can do that. */
 struct virtio_mmio_range {
 	uint32_t offset;
 	uint32_t len_bytes;
 };
-#define VIRTIO_MMIO_LATE_RANGES 4
+#define VIRTIO_MMIO_LATE_RANGES 2
 extern const struct virtio_mmio_range virtio_mmio_late[VIRTIO_MMIO_LATE_RANGES];
 
 /*
