@@ -56,10 +56,11 @@ static uint32_t entry_bytes(const char *rest, uint32_t value_len)
 
 uint32_t erofs_xattr_bytes(const struct tree_inode *inode)
 {
-	const uint8_t *at = inode->xattrs, *end = at + inode->xattrs_len;
+	const uint8_t *at = inode->xattrs;
 	uint32_t total = 0;
 
-	while (at < end) {
+	/* Who has none may have no pointer either. */
+	while (inode->xattrs_len && at < inode->xattrs + inode->xattrs_len) {
 		const uint8_t *value;
 		const char *name, *rest;
 		uint32_t len;
@@ -75,11 +76,11 @@ uint32_t erofs_xattr_bytes(const struct tree_inode *inode)
 
 void erofs_xattr_fill(const struct tree_inode *inode, uint8_t *out, uint32_t len)
 {
-	const uint8_t *at = inode->xattrs, *end = at + inode->xattrs_len;
+	const uint8_t *at = inode->xattrs;
 
 	memset(out, 0, len);
 	out += sizeof(struct erofs_xattr_header);
-	while (at < end) {
+	while (inode->xattrs_len && at < inode->xattrs + inode->xattrs_len) {
 		const uint8_t *value;
 		const char *name, *rest;
 		uint32_t value_len;
