@@ -30,7 +30,9 @@ void giov_init(struct giov *g, struct iovec *storage, uint32_t cap);
  */
 int giov_add(struct giov *g, const struct gmem *mem, gpa_t gpa, uint32_t len_bytes);
 
-/* Copy up to len_bytes out of (into) guest memory and move on. The count, short only at the end of the list.
+/*
+ * Copy up to len_bytes out of (into) guest memory and move on. The count, short only at the end of the
+ * list.
  */
 size_t giov_read(struct giov *g, void *data, size_t len_bytes);
 size_t giov_write(struct giov *g, const void *data, size_t len_bytes);

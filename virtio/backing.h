@@ -26,8 +26,8 @@ struct blk_backing_ops {
 	int (*zeroes)(
 		const struct blk_backing *backing, uint64_t pos_bytes, uint64_t len_bytes, bool may_free);
 	bool read_only;
-	bool zeros_past_end; /* a file that ends inside an extent is continued by zeros; otherwise it is an
-				error */
+	/* A file that ends inside an extent is continued by zeros; otherwise that is an error. */
+	bool zeros_past_end;
 };
 
 /* len_bytes of fd's file from offset_bytes on; both multiples of 512. */

@@ -58,8 +58,10 @@ static void request_give(struct blk_disk *disk, struct blk_request *request)
 	disk->free |= UINT64_C(1) << (request - disk->requests);
 }
 
-/* Return the chain with its status byte and free the request. ret: 0 or -errno, -EOPNOTSUPP for
- * VIRTIO_BLK_S_UNSUPP. */
+/*
+ * Return the chain with its status byte and free the request. ret: 0 or -errno, -EOPNOTSUPP for
+ * VIRTIO_BLK_S_UNSUPP.
+ */
 static void request_end(struct virtio_blk *blk, struct blk_request *request, int ret)
 {
 	struct vq *vq = &blk->dev.queues[request->queue];

@@ -32,8 +32,8 @@ void blk_engine_done(struct blk_engine *engine)
 }
 
 /*
- * The system call itself: liburing before 2.4 has functions for what is needed here, but does not export them from its
- * shared library.
+ * The system call itself: liburing before 2.4 has functions for what is needed here, but does not export
+ * them from its shared library.
  */
 static int ring_register(struct io_uring *ring, unsigned int opcode, void *arg, unsigned int n_args)
 {

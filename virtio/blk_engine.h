@@ -52,8 +52,10 @@ void blk_engine_done(struct blk_engine *engine);
 
 #define BLK_IO_RUNNING 1
 
-/* Start a transfer. 0: it is done already; BLK_IO_RUNNING; -errno: it failed. The range is inside the
- * capacity. */
+/*
+ * Start a transfer. 0: it is done already; BLK_IO_RUNNING; -errno: it failed. The range is inside the
+ * capacity.
+ */
 int blk_engine_start(struct blk_engine *engine, struct blk_io *io);
 
 /* Hand to the kernel what was started. False if it has to be tried again later. */

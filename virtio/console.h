@@ -39,7 +39,9 @@ struct virtio_console {
 	struct iovec iov[VQ_SIZE_MAX];
 };
 
-/* Caller's storage, zeroed, which must stay where it is. 0 or -errno with nothing left to undo. Loop thread.
+/*
+ * Caller's storage, zeroed, which must stay where it is. 0 or -errno with nothing left to undo. Loop
+ * thread.
  */
 int virtio_console_init(struct virtio_console *con, const struct virtio_wiring *wiring,
 	const struct virtio_console_options *options);

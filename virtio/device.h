@@ -39,8 +39,10 @@ struct virtio_device;
 struct virtio_ops {
 	uint32_t id; /* virtio 1.2 section 5 */
 
-	/* The driver is ready: queues that it enabled run. 0, or -errno: the device then needs a reset. May
-	 * be NULL. */
+	/*
+	 * The driver is ready: queues that it enabled run. 0, or -errno: the device then needs a reset. May
+	 * be NULL.
+	 */
 	int (*activate)(struct virtio_device *dev);
 
 	/*
@@ -124,8 +126,10 @@ void virtio_device_done(struct virtio_device *dev);
  */
 bool virtio_enter(struct virtio_device *dev);
 
-/* Finish the turn with what service returned: interrupt, go on later, or DEVICE_NEEDS_RESET. Releases the
- * lock. */
+/*
+ * Finish the turn with what service returned: interrupt, go on later, or DEVICE_NEEDS_RESET. Releases the
+ * lock.
+ */
 void virtio_leave(struct virtio_device *dev, int ret);
 
 static inline bool virtio_accepted(const struct virtio_device *dev, unsigned int feature)

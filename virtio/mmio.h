@@ -7,12 +7,14 @@
  * the device's address, so reading a register is a memory access; only writes leave the guest and arrive
  * here. docs/decisions/0003-register-page.md says why that is right, InterruptStatus included.
  *
- * Writes whose effect nobody can observe before a later write may be delivered late, as long as all writes of the VM
- * arrive in the order in which they were made. virtio_mmio_late[] names those for which that pays.
+ * Writes whose effect nobody can observe before a later write may be delivered late, as long as all writes
+ * of the VM arrive in the order in which they were made. virtio_mmio_late[] names those for which that
+ * pays.
  *
- * Everything the guest can do wrong here is ignored (wrong size or alignment, a register that is read-only or
- * unknown, a queue that does not exist, a write at the wrong time), except that a queue set-up that cannot
- * work makes the device say DEVICE_NEEDS_RESET at DRIVER_OK. Queues are frozen from DRIVER_OK to reset.
+ * Everything the guest can do wrong here is ignored (wrong size or alignment, a register that is read-only
+ * or unknown, a queue that does not exist, a write at the wrong time), except that a queue set-up that
+ * cannot work makes the device say DEVICE_NEEDS_RESET at DRIVER_OK. Queues are frozen from DRIVER_OK to
+ * reset.
  */
 #ifndef MVRUN_VIRTIO_MMIO_H
 #define MVRUN_VIRTIO_MMIO_H
@@ -26,7 +28,9 @@
 /* Four-byte writes here, whatever the value, may be turned into a write of 1 to virtio_device.kick_fd. */
 #define VIRTIO_MMIO_NOTIFY_OFFSET 0x50
 
-/* Ranges within the page whose writes should be delivered late but in order, where the machine can do that. */
+/*
+ * Ranges within the page whose writes should be delivered late but in order, where the machine can do that.
+ */
 struct virtio_mmio_range {
 	uint32_t offset;
 	uint32_t len_bytes;

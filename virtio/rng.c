@@ -47,7 +47,9 @@ static void timer_start(struct virtio_rng *rng, uint64_t wait_us)
 	timerfd_settime(rng->timer_fd, 0, &when, NULL);
 }
 
-/* Fill up to len_bytes of the chain straight in guest memory. The count, or -errno if there was none at all.
+/*
+ * Fill up to len_bytes of the chain straight in guest memory. The count, or -errno if there was none at
+ * all.
  */
 static ssize_t chain_fill(struct giov *in, uint64_t len_bytes)
 {

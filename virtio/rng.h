@@ -27,7 +27,9 @@ struct virtio_rng {
 	struct iovec iov[VQ_SIZE_MAX];
 };
 
-/* Caller's storage, zeroed, which must stay where it is. 0 or -errno with nothing left to undo. Loop thread.
+/*
+ * Caller's storage, zeroed, which must stay where it is. 0 or -errno with nothing left to undo. Loop
+ * thread.
  */
 int virtio_rng_init(struct virtio_rng *rng, const struct virtio_wiring *wiring);
 void virtio_rng_done(struct virtio_rng *rng);

@@ -130,7 +130,9 @@ static size_t socket_write(struct vsock_conn *conn, struct iovec *iov, uint32_t 
 	return 0;
 }
 
-/* Keep the rest of data. It fits, because the guest cannot have more under way than it was given credit for.
+/*
+ * Keep the rest of data. It fits, because the guest cannot have more under way than it was given credit
+ * for.
  */
 static void backlog_append(struct vsock_conn *conn, struct giov *data)
 {

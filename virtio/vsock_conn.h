@@ -99,8 +99,10 @@ struct vsock_table {
 /* The connection between two ports, or NULL. */
 struct vsock_conn *vsock_conn_find(struct vsock_table *table, uint32_t guest_port, uint32_t host_port);
 
-/* Turn the allow-list entry of host_port into a connection. NULL if there is none, or no room. fn: socket
- * events. */
+/*
+ * Turn the allow-list entry of host_port into a connection. NULL if there is none, or no room. fn: socket
+ * events.
+ */
 struct vsock_conn *vsock_conn_open(
 	struct virtio_vsock *vsock, uint32_t guest_port, uint32_t host_port, loop_fn *fn);
 

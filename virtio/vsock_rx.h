@@ -6,8 +6,8 @@
 #include "virtio/vsock.h"
 
 /*
- * Send what there is, connection by connection, with bounded work. 0; 1 if there is more; -EBADMSG if the receive ring
- * is malformed. What finds no receive buffer waits for the guest to kick.
+ * Send what there is, connection by connection, with bounded work. 0; 1 if there is more; -EBADMSG if the
+ * receive ring is malformed. What finds no receive buffer waits for the guest to kick.
  */
 int vsock_rx_service(struct virtio_vsock *vsock);
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Plays the guest for unit tests of virtio devices: guest memory that is a plain buffer, a driver that sets a device up
- * by its registers, and rings that it can also get wrong on purpose.
+ * Plays the guest for unit tests of virtio devices: guest memory that is a plain buffer, a driver that sets
+ * a device up by its registers, and rings that it can also get wrong on purpose.
  *
- * Guest-physical addresses are far from host addresses and from 0, so that mixing them up does not work by luck.
+ * Guest-physical addresses are far from host addresses and from 0, so that mixing them up does not work by
+ * luck.
  */
 #ifndef MVRUN_TESTS_UNIT_FAKE_DRIVER_H
 #define MVRUN_TESTS_UNIT_FAKE_DRIVER_H
@@ -65,8 +66,10 @@ void fake_set(struct fake_driver *fake, uint32_t offset, uint32_t value);
 uint32_t fake_status(const struct fake_driver *fake);
 uint64_t fake_features(struct fake_driver *fake);
 
-/* Up to FEATURES_OK, accepting mask of what is offered; then queues; then DRIVER_OK. fake_up does all of it,
- * with queues of the given size or the device's maximum. */
+/*
+ * Up to FEATURES_OK, accepting mask of what is offered; then queues; then DRIVER_OK. fake_up does all of
+ * it, with queues of the given size or the device's maximum.
+ */
 void fake_negotiate(struct fake_driver *fake, struct virtio_device *dev, uint64_t mask);
 void fake_queue_place(struct fake_driver *fake, uint16_t queue, uint16_t size);
 void fake_queue_configure(struct fake_driver *fake, uint16_t queue);

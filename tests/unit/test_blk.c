@@ -115,7 +115,9 @@ static int setup_file_plain(void **state)
 	return setup_file_with(state, true);
 }
 
-/* Three read-only segments: 4 sectors from the middle of a file; 6 of which the file holds 2.5; 54 of none. */
+/*
+ * Three read-only segments: 4 sectors from the middle of a file; 6 of which the file holds 2.5; 54 of none.
+ */
 static int setup_segments(void **state)
 {
 	struct bench *bench = bench_new();
@@ -264,7 +266,10 @@ static void test_scattered(void **state)
 	assert_int_equal(data[63], UNTOUCHED);
 }
 
-/* The layout of the chain is the driver's affair (section 2.7.4.3): header in 16 pieces, status behind data. */
+/*
+ * The layout of the chain is the driver's affair (section 2.7.4.3): header in 16 pieces, status behind
+ * data.
+ */
 static void test_any_layout(void **state)
 {
 	struct bench *bench = *state;
@@ -588,8 +593,8 @@ static void test_batch(void **state)
 }
 
 /*
- * Q18 and Q19: a disk that does not answer, for which a pipe stands: reads through io_uring stay under way. There are
- * never more of them than there are requests, and a reset ends them all before the guest goes on.
+ * Q18 and Q19: a disk that does not answer, for which a pipe stands: reads through io_uring stay under way.
+ * There are never more of them than there are requests, and a reset ends them all before the guest goes on.
  */
 static void test_reset_with_requests_in_flight(void **state)
 {

@@ -403,7 +403,9 @@ static void test_more_work_comes_back(void **state)
 	assert_int_equal(bench->probe.services, 6);
 }
 
-/* Q16: any number of kicks between two turns is one look at the rings, and every kick after a turn is seen. */
+/*
+ * Q16: any number of kicks between two turns is one look at the rings, and every kick after a turn is seen.
+ */
 static void test_kicks_coalesce(void **state)
 {
 	struct bench *bench = *state;
@@ -513,7 +515,7 @@ static void test_reset_forgets(void **state)
 	assert_int_equal(bench->probe.resets, 1);
 }
 
-/* Every write that may come late does come late, as a coalescing machine would deliver it: before the next prompt one. */
+/* A write can only come late unnoticed if it changes nothing that can be read. */
 static void test_late_writes(void **state)
 {
 	struct bench *bench = *state;
@@ -526,7 +528,6 @@ static void test_late_writes(void **state)
 		for (uint32_t off = range->offset; off < range->offset + range->len_bytes; off += 4, n++) {
 			uint8_t before[VIRTIO_MMIO_PAGE_BYTES];
 
-			/* Lateness can only be invisible if the write changes nothing that can be read. */
 			fake_negotiate(fake, fake->dev, UINT64_MAX);
 			memcpy(before, fake->page, sizeof(before));
 			fake_set(fake, off, 8);

@@ -315,8 +315,8 @@ static void test_used_ring(void **state)
 }
 
 /*
- * Q20: an interrupt is wanted if and only if the index moved past used_event, for every position of it relative to a
- * batch, the wrap at 65535 included (section 2.7.7.2).
+ * Q20: an interrupt is wanted if and only if the index moved past used_event, for every position of it
+ * relative to a batch, the wrap at 65535 included (section 2.7.7.2).
  */
 static void test_interrupt_law(void **state)
 {

@@ -95,7 +95,10 @@ static struct virtio_vsock_hdr packet(struct bench *bench, uint16_t op, uint32_t
 	};
 }
 
-/* Queue a packet whose payload is the first header->len bytes at tx_data. Each has its own header in guest memory. */
+/*
+ * Queue a packet whose payload is the first header->len bytes at tx_data. Each has its own header in guest
+ * memory.
+ */
 static void tx_add(struct bench *bench, const struct virtio_vsock_hdr *header, uint32_t payload)
 {
 	uint64_t gpa = fake_alloc(&bench->fake, HEADER);
@@ -681,7 +684,10 @@ static void test_guest_half_close(void **state)
 	expect_reset(bench);
 }
 
-/* close() in the guest: SHUTDOWN(both), answered with RST at once, while the last bytes are still on their way. */
+/*
+ * close() in the guest: SHUTDOWN(both), answered with RST at once, while the last bytes are still on their
+ * way.
+ */
 static void test_guest_close(void **state)
 {
 	struct bench *bench = *state;
@@ -712,7 +718,9 @@ static void test_guest_closes_step_by_step(void **state)
 	expect_reset(bench);
 }
 
-/* The host's end is gone altogether: the guest gets what it had sent, then SHUTDOWN(both); its RST ends it. */
+/*
+ * The host's end is gone altogether: the guest gets what it had sent, then SHUTDOWN(both); its RST ends it.
+ */
 static void test_host_close(void **state)
 {
 	struct bench *bench = *state;
@@ -763,7 +771,10 @@ static void test_host_stops_reading(void **state)
 	assert_int_equal(rx_expect(bench, VIRTIO_VSOCK_OP_RW).len, 2);
 }
 
-/* A guest that asks for answers and provides no buffers for them gets none, costs nothing, and can still recover. */
+/*
+ * A guest that asks for answers and provides no buffers for them gets none, costs nothing, and can still
+ * recover.
+ */
 static void test_reset_flood(void **state)
 {
 	struct bench *bench = *state;
