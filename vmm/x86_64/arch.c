@@ -270,6 +270,9 @@ int arch_vcpu_prepare(struct vcpu *vcpu, struct err *err)
 	int ret;
 
 	cpuid_personalise(&table, vcpu->index, tsc_khz > 0 ? (uint32_t)tsc_khz : 0);
+	/* What CPUID does not offer of KVM's own features is not there either. Best effort: since Linux 5.10. */
+	(void)kvm_call(vcpu->fd, KVM_ENABLE_CAP,
+		&(struct kvm_enable_cap){.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = {1}});
 	ret = kvm_call(vcpu->fd, KVM_SET_CPUID2, &table);
 	if (ret)
 		return err_sys(err, ret, "set the features of CPU %u", vcpu->index);
