@@ -10,6 +10,8 @@ _Static_assert(VIRTIO_MMIO_NOTIFY_OFFSET == VIRTIO_MMIO_QUEUE_NOTIFY, "section 4
 _Static_assert(VIRTIO_MMIO_CONFIG_OFFSET == VIRTIO_MMIO_CONFIG, "section 4.2.2");
 
 const struct virtio_mmio_range virtio_mmio_late[VIRTIO_MMIO_LATE_RANGES] = {
+	{VIRTIO_MMIO_DRIVER_FEATURES, 8}, /* and DriverFeaturesSel: two writes each */
+	{VIRTIO_MMIO_QUEUE_NUM, 4}, /* one write per queue */
 	{VIRTIO_MMIO_INTERRUPT_ACK, 4}, /* one write per interrupt */
 	{VIRTIO_MMIO_QUEUE_DESC_LOW, 0x28}, /* and QueueDriver, QueueDevice: six writes per queue */
 };

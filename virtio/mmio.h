@@ -35,7 +35,7 @@ struct virtio_mmio_range {
 	uint32_t offset;
 	uint32_t len_bytes;
 };
-#define VIRTIO_MMIO_LATE_RANGES 2
+#define VIRTIO_MMIO_LATE_RANGES 4
 extern const struct virtio_mmio_range virtio_mmio_late[VIRTIO_MMIO_LATE_RANGES];
 
 /*

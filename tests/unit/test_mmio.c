@@ -534,7 +534,7 @@ static void test_late_writes(void **state)
 			assert_memory_equal(before, fake->page, sizeof(before));
 		}
 	}
-	assert_int_equal(n, 1 + 10);
+	assert_int_equal(n, 2 + 1 + 1 + 10);
 }
 
 /* ---- with a loop thread of its own ---- */
