@@ -16,6 +16,7 @@
 
 #define THREADS_MAX 16
 #define TICK_MS 100
+#define LINE_MS 10000
 
 struct pool {
 	struct load *load;
@@ -29,6 +30,7 @@ struct pool {
 	pthread_cond_t changed;
 	unsigned int running;
 	size_t finished;
+	unsigned int ticks;
 	struct err err; /* the first failure */
 	size_t failed;
 };
@@ -137,18 +139,22 @@ static void *worker(void *ctx)
 	return NULL;
 }
 
-static void progress_show(const struct pool *pool, size_t finished, bool last)
+/* On a terminal one line that changes; elsewhere a line now and then, for what takes long. */
+static void progress_show(struct pool *pool, bool last)
 {
 	const struct load_options *options = &pool->load->options;
 	uint64_t done = atomic_load(&pool->done_bytes);
+	double done_mb = (double)done / 1e6, total_mb = (double)pool->total_bytes / 1e6;
 
 	if (options->progress_fd >= 0)
 		dprintf(options->progress_fd, "%llu %llu\n", (unsigned long long)done,
 			(unsigned long long)pool->total_bytes);
 	if (options->progress == PROGRESS_TERMINAL)
-		dprintf(STDERR_FILENO, "\r\033[Kloading: %zu of %zu layers, %.1f of %.1f MB%s", finished,
-			pool->n_jobs, (double)done / 1e6, (double)pool->total_bytes / 1e6,
-			last ? "\r\033[K" : "");
+		dprintf(STDERR_FILENO, "\r\033[Kloading: %zu of %zu layers, %.1f of %.1f MB%s",
+			pool->finished, pool->n_jobs, done_mb, total_mb, last ? "\r\033[K" : "");
+	if (options->progress == PROGRESS_LINES && !last && ++pool->ticks % (LINE_MS / TICK_MS) == 0)
+		dprintf(STDERR_FILENO, "loading: %zu of %zu layers, %.1f of %.1f MB\n", pool->finished,
+			pool->n_jobs, done_mb, total_mb);
 }
 
 /* Wait for the workers, showing progress. A signal makes them stop, also those who wait for a lock. */
@@ -172,9 +178,9 @@ static void pool_wait(struct pool *pool, const pthread_t *threads, unsigned int 
 		 */
 		for (unsigned int i = 0; atomic_load(&pool->stop) && i < n_threads; i++)
 			pthread_kill(threads[i], SIGUSR1);
-		progress_show(pool, pool->finished, false);
+		progress_show(pool, false);
 	}
-	progress_show(pool, pool->finished, true);
+	progress_show(pool, true);
 	pthread_mutex_unlock(&pool->lock);
 }
 

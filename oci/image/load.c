@@ -268,12 +268,17 @@ static int tables_open(struct work *work, struct err *err)
 static int sizes_set(struct work *work, struct err *err)
 {
 	uint64_t total = 0;
+	size_t n_segments = 1;
 
 	for (size_t i = 0; i < work->image.n_layers; i++) {
 		work->bytes[i] = work->same[i] == i ? work->tables[i].info.data_bytes : 0;
 		work->image.layers[i].bytes = work->bytes[i];
 		total += work->bytes[i];
+		n_segments += work->bytes[i] != 0;
 	}
+	if (n_segments > IMAGE_SEGMENTS_MAX)
+		return err_set(err, EFBIG, "the image has %zu layers with contents: at most %d are supported",
+			n_segments - 1, IMAGE_SEGMENTS_MAX - 1);
 	if (total > work->load->options.max_image_bytes)
 		return err_set(err, EFBIG, "the image takes %llu bytes, the limit is %llu (--max-image-size)",
 			(unsigned long long)total, (unsigned long long)work->load->options.max_image_bytes);

@@ -87,7 +87,7 @@ static int option_apply(struct arguments *args, int option, const char *value, s
 		args->load.progress_fd = (int)number;
 		return 0;
 	default:
-		return err_set(err, EINVAL, "see mvrun-image --help");
+		return -EINVAL;
 	}
 }
 
@@ -99,11 +99,17 @@ static int arguments_parse(int argc, char **argv, struct arguments *args, struct
 		{"progress-fd", required_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
 	int option;
 
+	/* Messages are ours: one line, under our name. */
+	opterr = 0;
 	*args = (struct arguments){.load = {.max_image_bytes = IMAGE_BYTES_DEFAULT, .progress_fd = -1}};
 	platform_host(&args->load.platform);
 	while ((option = getopt_long(argc, argv, "q", options, NULL)) != -1) {
 		int ret = option_apply(args, option, optarg, err);
 
+		if (ret && option == '?')
+			return err_set(err, EINVAL,
+				"%.60s: unknown option, or its value is missing; see mvrun-image --help",
+				argv[optind - 1]);
 		if (ret)
 			return ret;
 	}

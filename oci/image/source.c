@@ -54,7 +54,7 @@ static int open_failed(const char *path, int code, struct err *err)
 {
 	if (code == ENOENT)
 		return err_set(err, ENOENT, "%s does not exist", path);
-	return err_sys(err, code, "open %s", path);
+	return err_sys(err, code, "cannot open %s", path);
 }
 
 /* Copy what cannot be read at random places, decompressing it, to a file without a name in the store. */
@@ -242,7 +242,7 @@ int source_open(struct source *source, const struct source_spec *spec, const str
 	if (!ret)
 		return 0;
 	source_close(source);
-	return err_wrap(err, "%s", input ? "standard input" : spec->path);
+	return ret;
 }
 
 void source_close(struct source *source)

@@ -264,7 +264,9 @@ int stream_next(struct stream *stream, const uint8_t **data, size_t *len, struct
 	if (ret)
 		return ret;
 	stream->out_bytes += *len;
-	if (stream->options.hash && hash_update(&stream->hash_out, *data, *len))
+	/* What is not compressed comes out as it went in, and was hashed there. */
+	if (stream->options.hash && stream->compression != COMPRESSION_NONE &&
+		hash_update(&stream->hash_out, *data, *len))
 		return err_set(err, ENOMEM, "out of memory");
 	return limits_check(stream, err);
 }
@@ -288,7 +290,11 @@ int stream_digests(
 {
 	int ret = hash_final_hex(&stream->hash_in, in);
 
-	return ret ? ret : hash_final_hex(&stream->hash_out, out);
+	if (!ret && stream->compression == COMPRESSION_NONE)
+		memcpy(out, in, DIGEST_HEX_LEN + 1);
+	else if (!ret)
+		ret = hash_final_hex(&stream->hash_out, out);
+	return ret;
 }
 
 int blob_digest(const struct blob_ref *blob, const atomic_int *cancel, char hex[static DIGEST_HEX_LEN + 1],

@@ -7,7 +7,7 @@
  * archive says, it is refused: a size on an entry that has no contents, a GNU long name and a pax name for
  * one entry, a pax header for all that changes something, an unknown entry type, a number that does not fit,
  * a sparse map that is not in order or does not add up. Names and values are bytes: they are not converted,
- * normalised or compared without case (docs/decisions/0003-tar-reader.md says why this is not libarchive).
+ * normalised or compared without case (docs/decisions/0006-tar-reader.md says why this is not libarchive).
  *
  * What one entry may cost is bounded by the TAR_ limits. The reader pulls from a struct stream and copies
  * nothing of file contents. One thread.

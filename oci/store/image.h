@@ -15,9 +15,11 @@
 #include <stdint.h>
 
 #define IMAGE_LAYERS_MAX 240
+#define IMAGE_SEGMENTS_MAX 236 /* the tree and 235 layers that have contents: what one VM can be given */
 #define IMAGE_RECORD_MAX (16u << 20)
-#define IMAGE_ALIGN                                                                                          \
-	(512u << 10) /* every segment of a disk starts and ends on this: one dm-verity leaf block's span */
+
+/* Every segment of a disk starts and ends on this: what one block of dm-verity leaf hashes covers. */
+#define IMAGE_ALIGN (512u << 10)
 
 /* What names an image in the store: the digest of its manifest. */
 struct image_id {

@@ -84,6 +84,9 @@ int store_open(struct store *store, const char *path, int flags, struct err *err
 		return ret;
 	if (flags & STORE_CREATE) {
 		ret = folders_make(store->path);
+		/* Not in the system's words, which for this one are those of a missing command. */
+		if (ret == -ENOENT)
+			return err_set(err, ENOENT, "the image store %s cannot be made there", store->path);
 		if (ret)
 			return err_sys(err, ret, "make the image store %s", store->path);
 	}
