@@ -34,8 +34,10 @@ int arch_load(struct vm *vm, struct err *err);
 /* Prepare a new vCPU: features, model-specific registers. On the vCPU's thread, before RAM is complete. */
 int arch_vcpu_prepare(struct vcpu *vcpu, struct err *err);
 
-/* Set the registers the kernel expects at its entry; nothing to do for processors that it starts later. After
- * arch_load(), on the vCPU's thread. */
+/*
+ * Set the registers the kernel expects at its entry; nothing to do for processors that it starts later.
+ * After arch_load(), on the vCPU's thread.
+ */
 int arch_vcpu_enter(struct vcpu *vcpu, struct err *err);
 
 /* Serve an exit that only this architecture has. False: it is none of those. On the vCPU's thread. */

@@ -42,8 +42,10 @@ struct devices {
 	struct blk_segment segments[VMM_SEGMENTS_MAX];
 };
 
-/* Make all devices the configuration asks for and tie them to KVM and the MMIO bus. 0 or an error for the
- * user. */
+/*
+ * Make all devices the configuration asks for and tie them to KVM and the MMIO bus. 0 or an error for the
+ * user.
+ */
 int devices_init(struct vm *vm, struct err *err);
 
 #endif

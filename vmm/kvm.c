@@ -55,7 +55,7 @@ int kvm_open(struct kvm *kvm, int sys_fd, bool plain, struct err *err)
 	if (ret == -ENOTTY)
 		return err_set(err, EINVAL, "the KVM descriptor is not /dev/kvm");
 	if (ret != KVM_API_VERSION)
-		return err_set(err, EINVAL, "KVM has API version %d, not %d: see mvrun doctor", ret,
+		return err_set(err, ENODEV, "KVM has API version %d, not %d: see mvrun doctor", ret,
 			KVM_API_VERSION);
 	ret = call_value(sys_fd, KVM_CREATE_VM, 0);
 	if (ret < 0)
@@ -66,7 +66,7 @@ int kvm_open(struct kvm *kvm, int sys_fd, bool plain, struct err *err)
 		return err_sys(err, ret, "KVM does not say how large a vCPU's state is");
 	kvm->run_bytes = (size_t)ret;
 	if (!kvm_cap(kvm, KVM_CAP_USER_MEMORY))
-		return err_set(err, EINVAL, "this KVM cannot map user memory: see mvrun doctor");
+		return err_set(err, ENODEV, "this KVM cannot map user memory: see mvrun doctor");
 	if (!plain)
 		shortcuts_find(kvm);
 	return 0;

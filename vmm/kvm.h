@@ -40,8 +40,10 @@ int kvm_enable(const struct kvm *kvm, uint32_t cap, uint64_t arg);
 /* Show host memory to the guest (KVM_SET_USER_MEMORY_REGION). 0 or -errno. */
 int kvm_map(const struct kvm *kvm, uint32_t slot, uint64_t gpa, void *host, uint64_t bytes, bool read_only);
 
-/* From now on a 32-bit write to gpa, whatever its value, signals event_fd without an exit (KVM_IOEVENTFD). 0
- * or -errno. */
+/*
+ * From now on a 32-bit write to gpa, whatever its value, signals event_fd without an exit (KVM_IOEVENTFD).
+ * 0 or -errno.
+ */
 int kvm_notify(const struct kvm *kvm, uint64_t gpa, int event_fd);
 
 /* From now on writes to [gpa, gpa + bytes) are queued instead of exiting. 0 or -errno. */

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What mvrun-vmm is told, and what it answers: the whole interface between the monitor and the program that
- *starts it.
+ * starts it.
  *
  * mvrun-vmm is exec'd with one SOCK_SEQPACKET socket at file descriptor VMM_CONTROL_FD. The first message is
- *a struct vmm_config with the descriptors it speaks of, in this order:
+ * a struct vmm_config with the descriptors it speaks of, in this order:
  *
  *	/dev/kvm, kernel, [initramfs], [console], one per port, one per disk segment
  *
  * After that the starter may send struct vmm_request; the VMM sends struct vmm_exit once, as its last act.
- *The VMM ends when the socket is closed. It opens nothing by name: every byte it reads comes through these
- *descriptors.
+ * The VMM ends when the socket is closed. It opens nothing by name: every byte it reads comes through these
+ * descriptors.
  */
 #ifndef MVRUN_VMM_MACHINE_H
 #define MVRUN_VMM_MACHINE_H
@@ -41,8 +41,10 @@ struct vmm_disk {
 	uint32_t read_only;
 };
 
-/* len_bytes of the descriptor's file from offset_bytes on; both multiples of 512. Read past the file's end as
- * zeros. */
+/*
+ * len_bytes of the descriptor's file from offset_bytes on; both multiples of 512. Read past the file's end
+ * as zeros.
+ */
 struct vmm_segment {
 	uint64_t offset_bytes;
 	uint64_t len_bytes;

@@ -56,8 +56,10 @@ struct vm {
 	struct vcpu_gate gate;
 	uint64_t stamps_us[VMM_STAMPS]; /* FIRST_RUN: vCPU 0; else main thread */
 
-	/* KVM's queue of writes that did not exit (devices.h). The lock is held while writes are taken and
-	 * delivered, so they arrive in order. */
+	/*
+	 * KVM's queue of writes that did not exit (devices.h). The lock is held while writes are taken and
+	 * delivered, so they arrive in order.
+	 */
 	pthread_mutex_t ring_lock;
 	struct kvm_coalesced_mmio_ring *ring; /* NULL: there is none */
 	unsigned ring_entries;

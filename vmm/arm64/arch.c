@@ -12,7 +12,7 @@
 int arch_init(struct vm *vm, struct err *err)
 {
 	(void)vm;
-	return err_set(err, EINVAL, "arm64 hosts are not supported by this version");
+	return err_set(err, ENOTSUP, "arm64 hosts are not supported by this version");
 }
 
 unsigned arch_ram_parts(uint64_t ram_bytes, struct ram_part *parts)

@@ -24,8 +24,7 @@ struct arch {
 	struct processor_entry entry; /* where the first one begins; set by arch_load() */
 };
 
-/* ---- the end of the machine, as ports
- * ------------------------------------------------------------------------ */
+/* ---- the end of the machine, as ports ---- */
 
 #define PORT_POWER 0x604 /* QEMU's q35 has its ACPI PM1 control register here; guests know the address */
 #define POWER_OFF 0x2000
@@ -53,8 +52,7 @@ static void keyboard_write(void *ctx, uint64_t offset, unsigned len, uint64_t va
 static const struct bus_ops power_ops = {port_read, power_write};
 static const struct bus_ops keyboard_ops = {port_read, keyboard_write};
 
-/* ---- the machine
- * --------------------------------------------------------------------------------------------- */
+/* ---- the machine ---- */
 
 static int irqchip_init(struct vm *vm, struct err *err)
 {
@@ -66,8 +64,10 @@ static int irqchip_init(struct vm *vm, struct err *err)
 	ret = kvm_call(kvm->vm_fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)LAYOUT_KVM_TSS_GPA);
 	if (ret)
 		return err_sys(err, ret, "KVM refuses its own three pages (see mvrun doctor)");
-	/* No line is level-triggered, so KVM need not report the end of any interrupt: no routes are
-	 * reserved. */
+	/*
+	 * No line is level-triggered, so KVM need not report the end of any interrupt: no routes are
+	 * reserved.
+	 */
 	ret = kvm_enable(kvm, KVM_CAP_SPLIT_IRQCHIP, 0);
 	if (ret)
 		return err_sys(err, ret, "this KVM cannot provide local APICs alone (see mvrun doctor)");
@@ -135,8 +135,7 @@ int arch_irq_wire(struct vm *vm, unsigned slot, int irq_fd)
 	return ioapic_wire(&vm->arch->ioapic, LAYOUT_IRQ_FIRST + slot, irq_fd);
 }
 
-/* ---- kernel and tables
- * --------------------------------------------------------------------------------------- */
+/* ---- kernel and tables ---- */
 
 static int bytes_load(const struct gmem *mem, int fd, uint64_t offset, uint64_t gpa, uint64_t bytes)
 {
@@ -207,9 +206,9 @@ static int tables_write(struct vm *vm, const struct elf_image *image, const stru
 #define EARLY_TABLES_BYTES (UINT64_C(6) << 20)
 
 /*
- * A booting Linux touches every page of the kernel, then memory below it, and from the top of RAM downwards its page
- * structures and first tables. With 4 KiB pages that is 4700 faults, and half of all instructions of a boot. The rest
- * of RAM is as the host has it.
+ * A booting Linux touches every page of the kernel, then memory below it, and from the top of RAM downwards
+ * its page structures and first tables. With 4 KiB pages that is 4700 faults, and half of all instructions of
+ * a boot. The rest of RAM is as the host has it.
  */
 static void huge_pages_choose(struct vm *vm, const struct boot_plan *plan)
 {
@@ -260,8 +259,7 @@ int arch_load(struct vm *vm, struct err *err)
 	return 0;
 }
 
-/* ---- processors
- * ---------------------------------------------------------------------------------------------- */
+/* ---- processors ---- */
 
 int arch_vcpu_prepare(struct vcpu *vcpu, struct err *err)
 {

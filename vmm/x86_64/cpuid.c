@@ -58,8 +58,10 @@ static const struct {
 /* Help between processors that a single one has no use for: PV unhalt, TLB flush, send IPI, yield. */
 #define KVM_FEATURES_SMP (BIT(7) | BIT(9) | BIT(11) | BIT(13))
 
-/* Frequencies in kHz, as VMware defined the leaf: of the TSC (EAX, personalised) and of KVM's APIC timer
- * (EBX). */
+/*
+ * Frequencies in kHz, as VMware defined the leaf: of the TSC (EAX, personalised) and of KVM's APIC timer
+ * (EBX).
+ */
 #define APIC_TIMER_KHZ 1000000
 
 #define KEEP_X2APIC BIT(21)

@@ -86,8 +86,10 @@ int processor_enter(int vcpu_fd, const struct processor_entry *entry)
 		sregs.cr4 |= CR4_PAE;
 		sregs.efer |= EFER_LME | EFER_LMA;
 	}
-	/* As a firmware with more processors than xAPIC can count leaves it: no register access is an MMIO
-	 * exit. */
+	/*
+	 * As a firmware with more processors than xAPIC can count leaves it: no register access is an MMIO
+	 * exit.
+	 */
 	sregs.apic_base |= APIC_BASE_X2APIC;
 	ret = kvm_call(vcpu_fd, KVM_SET_SREGS, &sregs);
 	return ret ? ret : kvm_call(vcpu_fd, KVM_SET_REGS, &regs);
