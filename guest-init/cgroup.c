@@ -120,7 +120,7 @@ static uint64_t file_number(int dir_fd, const char *name, const char *key)
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	text[n > 0 ? n : 0] = '\0';
-	while (strncmp(at, key, strlen(key))) {
+	while (strncmp(at, key, strlen(key)) != 0) {
 		at = strchr(at, '\n');
 		if (!at)
 			return 0;

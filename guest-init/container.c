@@ -32,6 +32,7 @@ void container_init(
 	*container = (struct container){
 		.loop = loop,
 		.cgroup = CGROUP_INIT,
+		.mounts_fd = -1,
 		.terminal_fd = -1,
 		.ended = ended,
 		.drained = drained,
@@ -258,6 +259,11 @@ static int process_adopt(
 		return -ECHILD;
 	}
 	*uptime_ns = outcome.uptime_ns;
+	/*
+	 * A last process unmounts everything on its way out, before its parent hears of it. The machine ends
+	 * with it, so that would be work for nothing.
+	 */
+	container->mounts_fd = ioctl(container->pidfd.fd, SYS_PIDFD_GET_MNT_NAMESPACE, 0);
 	if (master_fd >= 0)
 		ret = terminal_relay(container, plumbing, master_fd, failure);
 	else

@@ -34,6 +34,7 @@ struct container {
 	struct cgroup cgroup;
 	pid_t pid; /* 0: none */
 	struct loop_source pidfd;
+	int mounts_fd; /* its mount namespace, kept; -1: none */
 	int terminal_fd; /* -1: none; keeps the terminal from hanging up while the process lives */
 	int outputs; /* relays that are still going */
 	struct relay relays[STREAM_COUNT];

@@ -10,7 +10,9 @@
 /* Fill the tmpfs at /dev below root_fd; with a terminal there is a place for it at /dev/console. */
 int devices_make(int root_fd, bool console, struct failure *failure);
 
-/* The container's /dev/null if it is one, the guest's own otherwise. A descriptor for both ways, or -errno. */
+/*
+ * The container's /dev/null if it is one, the guest's own otherwise. A descriptor for both ways, or -errno.
+ */
 int devices_open_null(int root_fd);
 
 #endif

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * The files of /etc that say who the container is: hostname, hosts, resolv.conf.
- *
- * They are written through the mounts that the container will see, so they land in the writable layer (or in
- * what is mounted over /etc), before a read-only root becomes read-only. Unlike files mounted on top, they
- * can be replaced and renamed over by the container.
- */
+/* The files of /etc that say who the container is: hostname, hosts, resolv.conf. */
 #ifndef MVRUN_GUEST_INIT_ETC_H
 #define MVRUN_GUEST_INIT_ETC_H
 
 #include "guest-init/failure.h"
 
-int etc_write(int root_fd, const char *hostname, struct failure *failure);
+/* Make them in a directory that has nothing of these names. */
+int etc_write(int dir_fd, const char *hostname, struct failure *failure);
 
 #endif

@@ -20,7 +20,7 @@ size_t text_join(char *out, size_t size, const char *const parts[])
 
 const char *text_u64(uint64_t value, char room[TEXT_U64_BYTES])
 {
-	char *at = room + TEXT_U64_BYTES - 1;
+	char *at = &room[TEXT_U64_BYTES - 1];
 
 	*at = '\0';
 	do {

@@ -58,15 +58,6 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
-struct guest {
-	struct loop loop;
-	struct control control;
-	struct container container;
-	enum life_state life;
-	struct buf spec; /* as encoded; container.spec points into it */
-	struct failure failure;
-};
-
 /* What a frame carried, decoded. */
 struct request {
 	struct proto_signal signal;
@@ -75,7 +66,17 @@ struct request {
 	size_t len;
 };
 
-static void guest_event(struct guest *guest, enum life_event event, const struct request *request);
+struct guest {
+	struct loop loop;
+	struct control control;
+	struct container container;
+	enum life_state life;
+	struct buf spec; /* as encoded; container.spec points into it */
+	struct request request; /* for the events that are frames */
+	struct failure failure;
+};
+
+static void guest_event(struct guest *guest, enum life_event event);
 
 static int hello_send(struct control *control, uint64_t init_ns)
 {
@@ -116,7 +117,7 @@ static void guest_start(struct guest *guest)
 	if (!ret)
 		ret = container_start(&guest->container, &started.uptime_ns, &guest->failure);
 	if (ret) {
-		guest_event(guest, LIFE_ON_FAILED, NULL);
+		guest_event(guest, LIFE_ON_FAILED);
 		return;
 	}
 	proto_started_encode(&started, payload);
@@ -144,9 +145,10 @@ static void exit_report(struct guest *guest)
 	control_send(&guest->control, PROTO_EXITED, payload, sizeof(payload));
 }
 
-/* request is there for the events that are frames. */
-static void guest_event(struct guest *guest, enum life_event event, const struct request *request)
+static void guest_event(struct guest *guest, enum life_event event)
 {
+	const struct request *request = &guest->request;
+
 	switch (life_step(&guest->life, event)) {
 	case LIFE_IGNORE:
 		break;
@@ -201,24 +203,24 @@ static enum life_event frame_event(const struct proto_header *header, struct req
 
 static void on_frame(struct control *control, const struct proto_header *header, const uint8_t *payload)
 {
-	struct request request = {.payload = payload};
+	struct guest *guest = control->ctx;
 
 	if (!payload) {
-		guest_event(control->ctx, LIFE_ON_CLOSED, NULL);
+		guest_event(guest, LIFE_ON_CLOSED);
 		return;
 	}
-	request.len = header->len;
-	guest_event(control->ctx, frame_event(header, &request), &request);
+	guest->request = (struct request){.payload = payload, .len = header->len};
+	guest_event(guest, frame_event(header, &guest->request));
 }
 
 static void on_ended(struct container *container)
 {
-	guest_event(container->ctx, LIFE_ON_ENDED, NULL);
+	guest_event(container->ctx, LIFE_ON_ENDED);
 }
 
 static void on_drained(struct container *container)
 {
-	guest_event(container->ctx, LIFE_ON_DRAINED, NULL);
+	guest_event(container->ctx, LIFE_ON_DRAINED);
 }
 
 /* Returns only when something failed, with what that was. */

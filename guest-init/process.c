@@ -3,7 +3,6 @@
 
 #include "guest-init/caps.h"
 #include "guest-init/devices.h"
-#include "guest-init/etc.h"
 #include "guest-init/exec.h"
 #include "guest-init/path.h"
 #include "guest-init/reaper.h"
@@ -60,7 +59,7 @@ static int identity_set(struct process *process)
 	return 0;
 }
 
-/* The image, the mounts over it and the files in it. */
+/* The image and the mounts over it. */
 static int root_make(struct process *process)
 {
 	const struct spec *spec = process->spec;
@@ -70,8 +69,6 @@ static int root_make(struct process *process)
 	if (process->root_fd < 0)
 		return process->root_fd;
 	ret = root_mount_all(process->root_fd, spec, &process->failure);
-	if (!ret && spec->flags & SPEC_ETC_FILES)
-		ret = etc_write(process->root_fd, spec->hostname, &process->failure);
 	return ret ? ret : root_restrict(process->root_fd, spec, &process->failure);
 }
 

@@ -2,6 +2,7 @@
 #include "guest-init/root.h"
 
 #include "guest-init/devices.h"
+#include "guest-init/etc.h"
 #include "guest-init/layout.h"
 #include "guest-init/path.h"
 #include "guest-init/sys.h"
@@ -46,22 +47,76 @@ int root_mount_image(uint32_t disk, struct failure *failure)
 }
 
 /*
- * The merged root shows the owner, the mode and the times of the upper directory: they are the image's.
+ * An upper directory for one of the image. A merged directory shows the owner, the mode and the times of the
+ * upper one, so they must be the image's. -ENOTDIR if the image has something else there, -ENOENT if it has
+ * nothing.
  */
-static int upper_make(struct failure *failure)
+static int upper_directory_make(const char *image, const char *upper)
+{
+	struct stat st;
+
+	if (lstat(image, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if (mkdir(upper, 0755) < 0 || chown(upper, st.st_uid, st.st_gid) < 0 ||
+		chmod(upper, st.st_mode & 07777) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Once nothing more will be made in it. */
+static int upper_directory_finish(const char *image, const char *upper)
 {
 	struct timespec times[2];
 	struct stat st;
 
-	if (stat(LAYOUT_IMAGE, &st) < 0)
-		return setup_failed(failure, errno, "look at the image's root");
+	if (lstat(image, &st) < 0)
+		return -errno;
 	times[0] = st.st_atim;
 	times[1] = st.st_mtim;
-	if (mkdir(UPPER_PATH, 0755) < 0 || mkdir(WORK_PATH, 0700) < 0 ||
-		chown(UPPER_PATH, st.st_uid, st.st_gid) < 0 || chmod(UPPER_PATH, st.st_mode & 07777) < 0 ||
-		utimensat(AT_FDCWD, UPPER_PATH, times, 0) < 0)
-		return setup_failed(failure, errno, "make the writable layer's directories");
-	return 0;
+	return utimensat(AT_FDCWD, upper, times, 0) < 0 ? -errno : 0;
+}
+
+/*
+ * Our files of /etc go straight into the upper layer, before there is an overlay: it would copy the image's
+ * up first, at ten times the price, and whatever links the image has under these names are simply not looked
+ * at. An image whose /etc is no directory keeps what it has.
+ */
+static int upper_etc_make(const char *hostname, struct failure *failure)
+{
+	int dir_fd, ret = upper_directory_make(LAYOUT_IMAGE "/etc", UPPER_PATH "/etc");
+	bool missing = ret == -ENOENT;
+
+	if (ret == -ENOTDIR)
+		return 0;
+	if (missing)
+		ret = mkdir(UPPER_PATH "/etc", 0755) < 0 ? -errno : 0;
+	dir_fd = ret ? ret : open(UPPER_PATH "/etc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return setup_failed(failure, ret ? -ret : errno, "make the container's /etc");
+	ret = etc_write(dir_fd, hostname, failure);
+	close(dir_fd);
+	if (ret || missing)
+		return ret;
+	ret = upper_directory_finish(LAYOUT_IMAGE "/etc", UPPER_PATH "/etc");
+	return ret ? setup_failed(failure, -ret, "set the times of the container's /etc") : 0;
+}
+
+static int upper_make(const struct spec *spec, struct failure *failure)
+{
+	int ret = upper_directory_make(LAYOUT_IMAGE, UPPER_PATH);
+
+	if (!ret && mkdir(WORK_PATH, 0700) < 0)
+		ret = -errno;
+	if (ret)
+		return setup_failed(failure, -ret, "make the writable layer's directories");
+	if (spec->flags & SPEC_ETC_FILES)
+		ret = upper_etc_make(spec->hostname, failure);
+	if (ret)
+		return ret;
+	ret = upper_directory_finish(LAYOUT_IMAGE, UPPER_PATH);
+	return ret ? setup_failed(failure, -ret, "set the times of the container's root") : 0;
 }
 
 static int writable_mount(const struct spec *spec, struct failure *failure)
@@ -77,7 +132,7 @@ static int writable_mount(const struct spec *spec, struct failure *failure)
 			: (const char *const[]){"mode=0700", NULL});
 	if (mount("tmpfs", LAYOUT_WRITABLE, "tmpfs", 0, data) < 0)
 		return setup_failed(failure, errno, "mount the memory of the writable layer");
-	return upper_make(failure);
+	return upper_make(spec, failure);
 }
 
 /*
@@ -173,7 +228,8 @@ static int file_mask(int target_fd)
 		return -errno;
 	mount_fd = sys_open_tree_clone(null_fd, 0);
 	/* Read-only, or chmod through a mask would change the guest's node. */
-	if (mount_fd < 0 || sys_mount_set_read_only(mount_fd, 0) < 0 || sys_move_mount(mount_fd, target_fd) < 0)
+	if (mount_fd < 0 || sys_mount_set_read_only(mount_fd, 0) < 0 ||
+		sys_move_mount(mount_fd, target_fd) < 0)
 		ret = -errno;
 	close(null_fd);
 	if (mount_fd >= 0)

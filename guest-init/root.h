@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 /*
- * Mount the image of a disk (0 = vda) at LAYOUT_IMAGE. In guest-init itself: the container's control group may not
- * touch a disk, not even while the container is being made.
+ * Mount the image of a disk (0 = vda) at LAYOUT_IMAGE. In guest-init itself: the container's control group
+ * may not touch a disk, not even while the container is being made.
  */
 int root_mount_image(uint32_t disk, struct failure *failure);
 

@@ -18,7 +18,6 @@
 #include <linux/openat2.h>
 
 /* The numbers of these calls are the same on every architecture we build for. */
-#define SYS_NR_PIDFD_OPEN 434
 #define SYS_NR_OPEN_TREE 428
 #define SYS_NR_MOVE_MOUNT 429
 #define SYS_NR_CLONE3 435
@@ -32,6 +31,8 @@
 #define SYS_MOUNT_ATTR_RDONLY 1u
 #define SYS_CLOSE_RANGE_CLOEXEC 4u
 #define SYS_AT_RECURSIVE 0x8000u
+
+#define SYS_PIDFD_GET_MNT_NAMESPACE 0xff03 /* _IO(PIDFS_IOCTL_MAGIC, 3), Linux 6.11 */
 
 #define SYS_CLONE_PIDFD 0x00001000ull
 #define SYS_CLONE_INTO_CGROUP 0x200000000ull

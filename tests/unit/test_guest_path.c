@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Names inside a container's root: links of any kind never lead out, and what is missing is made in the right place. */
+/*
+ * Names inside a container's root: links of any kind never lead out, and what is missing is made in the right
+ * place.
+ */
 #include "guest-init/path.c"
 
 #include "tests/unit/cm.h"
@@ -127,7 +130,10 @@ static void test_link_loops_end(void **state)
 	link_make(place, "loop2", "loop1");
 	link_make(place, "loop1", "loop2");
 	assert_int_equal(path_make(place->root_fd, "/loop1/x", PATH_DIRECTORY), -ELOOP);
-	/* A link whose target goes through itself is one that the kernel cannot see as a loop before it is made. */
+	/*
+	 * A link whose target goes through itself is one that the kernel cannot see as a loop before it is
+	 * made.
+	 */
 	link_make(place, "grow/grow", "grow");
 	assert_int_equal(path_make(place->root_fd, "/grow", PATH_DIRECTORY), -ELOOP);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The relay of standard streams over real pipes, a real terminal and a socket pair in the place of vsock: every
- * byte arrives, ends are passed on, and nobody who is slow or gone holds anything up.
+ * The relay of standard streams over real pipes, a real terminal and a socket pair in the place of vsock:
+ * every byte arrives, ends are passed on, and nobody who is slow or gone holds anything up.
  */
 #include "guest-init/relay.c"
 
