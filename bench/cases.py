@@ -11,7 +11,7 @@ INITRAMFS = "/bench/initramfs.cpio"
 DISK = "/bench/disk"
 
 # What the kernel is told under QEMU; mvrun-vmm says the like by itself.
-QEMU_CMDLINE = "console=hvc0 quiet panic=-1 reboot=t tsc=reliable no_timer_check"
+QEMU_CMDLINE = "console=hvc0 quiet panic=-1 reboot=t tsc=reliable no_timer_check noreplace-smp dummy.numdummies=0"
 # The leanest machine QEMU has: no firmware tables, no legacy devices, kernel entered through PVH.
 QEMU_MACHINE = "microvm,x-option-roms=off,isa-serial=off,pit=off,pic=off,rtc=off,acpi=off,auto-kernel-cmdline=on"
 
