@@ -30,17 +30,18 @@ static uint64_t boot_patience_ms(void)
 }
 
 /* A word that is nearly a command was probably meant as one. */
-static int image_missing(const char *name, const struct store *store, struct err *err)
+static void image_missing(const char *name, const struct store *store, struct err *err)
 {
 	const char *near = command_near(name);
 
 	if (near && !strpbrk(name, ":/@"))
-		return err_set(err, ENOENT, "there is no image \"%s\" in %s; did you mean 'mvrun %s'?", name,
+		err_set(err, ENOENT, "there is no image \"%s\" in %s; did you mean 'mvrun %s'?", name,
 			store->path, near);
-	return err_set(err, ENOENT,
-		"there is no image \"%s\" in %s; 'mvrun load' brings one in, or run it from oci:DIR, "
-		"oci-archive:FILE or docker-archive:FILE",
-		name, store->path);
+	else
+		err_set(err, ENOENT,
+			"there is no image \"%s\" in %s; 'mvrun load' brings one in, or run it from oci:DIR, "
+			"oci-archive:FILE or docker-archive:FILE",
+			name, store->path);
 }
 
 /* Find what the user named, loading it first where it names a place and not an image. */
@@ -58,8 +59,10 @@ static int image_find(struct store *store, const struct run_options *options, co
 		name = loaded;
 	}
 	ret = store_resolve(store, name, &id, err);
-	if (ret == -ENOENT)
-		return image_missing(name, store, err);
+	if (ret == -ENOENT) {
+		image_missing(name, store, err);
+		return -ENOENT;
+	}
 	if (ret)
 		return ret;
 	return image_open(store, &id, image, err);
@@ -73,9 +76,7 @@ static int store_find(
 	int ret = store_open(store, options->store, image_name_is_source(name) ? STORE_CREATE : 0, err);
 
 	if (ret == -ENOENT)
-		return err_set(err, ENOENT,
-			"there is no image \"%s\": no image was ever loaded here ('mvrun load' does that)",
-			name);
+		image_missing(name, store, err);
 	return ret;
 }
 
@@ -99,7 +100,7 @@ static int run_image(
 	struct run_plan plan;
 	struct paths paths;
 	struct store store;
-	struct image image;
+	struct image image = {0};
 	int status = EXIT_OURS;
 
 	if (run_plan_init(&plan, options, operands, err))

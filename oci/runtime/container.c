@@ -144,9 +144,12 @@ static int make_env(struct container_spec *out, const struct container_config *c
 	if (most > CONTAINER_ENV_MAX)
 		return err_set(err, EINVAL, "%zu environment variables are too many; the limit is %d", most,
 			CONTAINER_ENV_MAX);
+	spec->n_env = 0;
 	spec->env = calloc(most + 1, sizeof(*spec->env));
+	if (!spec->env)
+		return no_memory(err);
 	hostname = own_variable(out, "HOSTNAME", spec->hostname, 64);
-	if (!spec->env || !hostname)
+	if (!hostname)
 		return no_memory(err);
 	env_apply(spec, DEFAULT_PATH);
 	env_apply(spec, hostname);

@@ -63,7 +63,8 @@ pid_t spawn_program(const struct spawn *spawn)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		failure = child_run(spawn, parent);
+		failure = child_run(
+			spawn, parent); // NOLINT(clang-analyzer-unix.Vfork): it makes system calls only
 		_exit(127);
 	}
 	if (!failure)

@@ -119,7 +119,7 @@ bool kvm_trial_run(int kvm_fd, size_t i, struct kvm_trial *trial)
 	*trial = (struct kvm_trial){0};
 	snprintf(trial->name, sizeof(trial->name), "64-bit mode");
 	ret = machine_init(&m, kvm_fd);
-	if (ret)
+	if (ret || !m.run)
 		kvm_trial_failed(trial, "create a machine", -ret);
 	else if (ioctl(m.vcpu_fd, KVM_RUN, 0) < 0)
 		kvm_trial_failed(trial, "run the guest", errno);

@@ -205,7 +205,7 @@ bool kvm_trial_run(int kvm_fd, size_t i, struct kvm_trial *trial)
 	*trial = (struct kvm_trial){0};
 	snprintf(trial->name, sizeof(trial->name), "%s", modes[i].name);
 	ret = machine_init(&m, kvm_fd, (enum mode)i);
-	if (ret)
+	if (ret || !m.run)
 		kvm_trial_failed(trial, "create a machine", -ret);
 	else if ((ret = registers_init(&m, (enum mode)i)) != 0)
 		kvm_trial_failed(trial, "set the registers", -ret);
