@@ -142,7 +142,7 @@ const struct archive_member *archive_find(const struct source *source, const cha
 
 	if (strlen(name) > NAME_PATH_MAX)
 		return NULL;
-	strcpy(work, name);
+	memcpy(work, name, strlen(name) + 1);
 	if (name_clean(work))
 		return NULL;
 	for (int hops = 0; hops < LINK_HOPS; hops++) {
@@ -158,7 +158,7 @@ const struct archive_member *archive_find(const struct source *source, const cha
 		} else {
 			if (strlen(found->link) > NAME_PATH_MAX)
 				return NULL;
-			strcpy(work, found->link);
+			memcpy(work, found->link, strlen(found->link) + 1);
 			if (name_clean(work))
 				return NULL;
 		}

@@ -32,8 +32,8 @@ static int list_add(struct image_strings *list, const char *text)
 
 static int list_alloc(struct image_strings *list, size_t n)
 {
-	list->items = n ? calloc(n, sizeof(*list->items)) : NULL;
-	return n && !list->items ? -ENOMEM : 0;
+	list->items = calloc(n + 1, sizeof(*list->items));
+	return list->items ? 0 : -ENOMEM;
 }
 
 static int array_copy(const json_t *object, const char *key, struct image_strings *out, struct err *err)

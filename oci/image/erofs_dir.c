@@ -103,7 +103,8 @@ uint32_t erofs_dir_block(struct erofs_dir_cursor *cursor, uint8_t block[static E
 		struct erofs_dir_entry entry;
 		struct erofs_dirent out;
 
-		erofs_dir_next(&first, &entry);
+		if (!erofs_dir_next(&first, &entry))
+			break;
 		out = (struct erofs_dirent){.nid_low = (uint32_t)entry.inode->nid,
 			.nid_high = (uint32_t)(entry.inode->nid >> 32),
 			.nameoff = (uint16_t)name_at,

@@ -23,9 +23,10 @@ static const struct {
 
 static bool part_good(const char *text)
 {
-	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	size_t len = strlen(text);
 
-	return len <= PLATFORM_PART_MAX && !text[len];
+	return len <= PLATFORM_PART_MAX && strspn(text, allowed) == len;
 }
 
 int platform_set(struct platform *out, const char *os, const char *arch, const char *variant)

@@ -269,9 +269,11 @@ static int oci_select_from(struct load *load, struct descriptor *list, size_t n,
 	size_t *n_out, struct err *err)
 {
 	auto_free bool *done = calloc(n ? n : 1, sizeof(*done));
-	int ret = done ? 0 : err_set(err, ENOMEM, "out of memory");
+	int ret = 0;
 
-	for (size_t i = 0; done && i < n; i++)
+	if (!done)
+		return err_set(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++)
 		done[i] = list[i].attestation || !entry_meant(load, &list[i], i);
 	for (size_t i = 0; i < n && !ret; i++) {
 		if (!done[i])

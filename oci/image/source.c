@@ -188,7 +188,7 @@ static int layout_check(const struct source *source, struct err *err)
 	auto_free char *text = NULL;
 	auto_json *json = NULL;
 	const char *version;
-	size_t len;
+	size_t len = 0;
 	int ret = source_read_file(source, "oci-layout", 65536, &text, &len, err);
 
 	if (ret == -ENOENT)

@@ -283,7 +283,7 @@ static void contents_begin(struct tar *tar, uint64_t size)
 /* The contents of a header that describes the next one, in heap memory with a NUL behind. */
 static int extension_read(struct tar *tar, char **text, size_t *len, struct err *err)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	char *data;
 	int ret = size_field(tar, &size, err);
 
@@ -384,9 +384,9 @@ static int names_set(struct tar *tar, struct err *err)
 	entry->link = tar->ustar_link;
 	/* buf_text() puts a NUL behind; the bytes themselves are ours to change (name_clean()). */
 	if (pending->has_path)
-		entry->path = buf_text(&pending->path) ? (char *)pending->path.data : NULL;
+		entry->path = (char *)(uintptr_t)buf_text(&pending->path);
 	if (pending->has_link)
-		entry->link = buf_text(&pending->link) ? (char *)pending->link.data : NULL;
+		entry->link = (char *)(uintptr_t)buf_text(&pending->link);
 	if (!entry->path || !entry->link)
 		return err_set(err, ENOMEM, "out of memory");
 	if (!*entry->path)

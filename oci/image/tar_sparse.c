@@ -68,7 +68,7 @@ static int map_number(struct tar *tar, uint64_t *stored, uint64_t *out, struct e
 	size_t len = 0;
 
 	for (;;) {
-		char c;
+		char c = 0;
 		int ret = *stored ? tar_take(tar, &c, 1, err) : tar_bad(tar, err, "bad map of a sparse file");
 
 		if (ret)

@@ -107,7 +107,7 @@ static int buckets_grow(struct tree *tree)
 	struct tree_node **old = tree->buckets;
 	uint64_t n_old = tree->n_buckets;
 
-	tree->buckets = calloc((size_t)n_old * 2, sizeof(*tree->buckets));
+	tree->buckets = calloc((size_t)n_old * 2, sizeof(void *));
 	if (!tree->buckets) {
 		tree->buckets = old;
 		return -ENOMEM;
@@ -393,7 +393,7 @@ int tree_init(struct tree *tree, struct err *err)
 	*tree = (struct tree){.n_buckets = BUCKETS_FIRST};
 	if (getrandom(tree->hash_key, sizeof(tree->hash_key), 0) != sizeof(tree->hash_key))
 		return err_sys(err, errno, "get random bytes");
-	tree->buckets = calloc(BUCKETS_FIRST, sizeof(*tree->buckets));
+	tree->buckets = calloc(BUCKETS_FIRST, sizeof(void *));
 	tree->root = arena_alloc(tree, sizeof(*tree->root));
 	inode = inode_new(tree);
 	if (!tree->buckets || !tree->root || !inode) {

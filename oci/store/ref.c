@@ -140,7 +140,7 @@ int ref_parse(const char *text, struct ref *out)
 
 	if (strlen(text) >= sizeof(work))
 		return -ENAMETOOLONG;
-	strcpy(work, text);
+	memcpy(work, text, strlen(text) + 1);
 	at = strchr(work, '@');
 	if (at) {
 		*at = '\0';
@@ -153,9 +153,9 @@ int ref_parse(const char *text, struct ref *out)
 		*colon = '\0';
 		if (!tag_valid(colon + 1))
 			return -EINVAL;
-		strcpy(ref.tag, colon + 1);
+		memcpy(ref.tag, colon + 1, strlen(colon + 1) + 1);
 	} else if (!at) {
-		strcpy(ref.tag, "latest");
+		memcpy(ref.tag, "latest", sizeof("latest"));
 	}
 	if (strlen(work) > REF_NAME_MAX)
 		return -ENAMETOOLONG;

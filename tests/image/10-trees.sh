@@ -107,6 +107,25 @@ layout_layer "$work/gnu.tar"
 layout_end
 same_tree "everything, GNU format"
 
+# ---- folders of every size, so that their ends fall anywhere in a block, and inodes with attributes between ----
+
+many=$work/many
+mkdir -p "$many"
+i=1
+while [ $i -le 90 ]; do
+	mkdir "$many/d$i"
+	(cd "$many/d$i" && seq -f "$(printf '%0*d' $((i * 2)) 0)-%g" $((i * i / 10 + 1)) | xargs touch -d @1000000000)
+	[ $((i % 3)) -ne 0 ] || setfattr -n user.size -v "$(printf "%0*d" $((i * 40)) 0)" "$many/d$i" 2>/dev/null
+	ln -s "$(printf '%0*d' $((i * 45)) 0)" "$many/s$i"
+	i=$((i + 1))
+done
+tar -C "$many" --format=pax --xattrs --xattrs-include='*' --numeric-owner --pax-option=delete=atime,delete=ctime \
+	-cf "$work/many.tar" .
+layout_begin "$work/layout"
+layout_layer "$work/many.tar"
+layout_end
+same_tree 'folders of every size'
+
 # ---- the same input gives the same bytes ----
 
 layout_begin "$work/layout"
