@@ -181,7 +181,7 @@ static int cmdline_write(struct vm *vm, uint64_t gpa)
 			" virtio_mmio.device=4K@0x%" PRIx64 ":%u", LAYOUT_VIRTIO_GPA + i * UINT64_C(0x1000),
 			LAYOUT_IRQ_FIRST + i);
 	_Static_assert(
-		96 + DEVICES_MAX * 40 + VMM_CMDLINE_MAX < BOOT_CMDLINE_MAX + 1, "the command line fits");
+		96 + DEVICES_MAX * 37 + VMM_CMDLINE_MAX < BOOT_CMDLINE_MAX + 1, "the command line fits");
 	if (vm->config.vm.cmdline[0])
 		len += (size_t)snprintf(text + len, sizeof(text) - len, " %s", vm->config.vm.cmdline);
 	return gmem_write(&vm->mem, gpa_of(gpa), text, len + 1);
