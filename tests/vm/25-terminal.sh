@@ -17,20 +17,22 @@ session() {
 }
 
 session "a shell on a terminal" --size 30x90 \
-	'expect:[#$] $' raw 'send:tty; stty size\r' 'expect:/dev/(pts/0|console)' 'expect:30 90' \
+	'expect:/ # ' raw 'send:tty; stty size\r' 'expect:/dev/(pts/0|console)' 'expect:30 90' \
 	'resize:40x100' 'send:sleep 1; stty size\r' 'expect:\n40 100' \
 	'send:exit 7\r' status:7 cooked -- mvrun run --rm -it tools sh
 session "Ctrl-C is a byte for the container's terminal" \
-	'expect:[#$] $' 'send:sleep 100\r' 'expect:sleep 100' 'pause:1' 'send:\x03' 'expect:[#$] $' 'send:echo al""ive\r' 'expect:alive' \
+	'expect:/ # ' 'send:sleep 100\r' 'expect:sleep 100' 'pause:1' 'send:\x03' 'expect:/ # ' 'send:echo al""ive\r' 'expect:alive' \
 	'send:\x04' status:0 cooked -- mvrun run --rm -it tools sh
-session "output newlines are the terminal's business" \
-	'expect:a\r\nb\r\n' status:0 cooked -- mvrun run --rm -t tools printf 'a\nb\n'
-session "TERM comes along" 'expect:term=vt220' status:0 -- env TERM=vt220 mvrun run --rm -t tools sh -c 'echo term=$TERM'
+session "output newlines are made once, in the container's terminal" \
+	'expect:^a\r\nb\r\n$' status:0 cooked -- mvrun run --rm -it tools printf 'a\nb\n'
+session "TERM is set" 'expect:term=xterm' status:0 -- mvrun run --rm -t tools sh -c 'echo term=$TERM'
 session "SIGTERM gives the terminal back" \
 	'expect:ready' raw 'kill:TERM' status:143 cooked -- mvrun run --rm --init -it tools sh -c 'echo ready; exec sleep 100'
 session "a failure gives the terminal back" 'expect:mvrun: ' status:127 cooked -- mvrun run --rm -it tools nope
 session "a closed terminal ends it" 'expect:ready' hangup gone -- mvrun run --rm --init -it tools sh -c 'echo ready; exec sleep 100'
 check "nothing stays after a hangup" no_processes
+session "a closed terminal ends a shell that ignores SIGHUP" 'expect:/ # ' hangup gone -- mvrun run --rm -it tools sh
+check "nothing stays after that hangup" no_processes
 session "without -t Ctrl-C is a signal" \
 	'expect:ready' 'send:\x03' status:130 -- mvrun run --rm --init tools sh -c 'echo ready; exec sleep 100'
 session "Ctrl-C three times ends what ignores it" \

@@ -78,7 +78,7 @@ config() {
 	vm run --rm "oci:$images/tools:$1" "${@:2}"
 }
 config user-name
-check "User: a name" out_has '^uid 1234 gid 2345 groups( 2345)? 44$'
+check "User: a name" out_has '^uid 1234 gid 2345 groups( 2345)? 29 44$'
 check "User: its HOME" out_has '^env HOME=/home/app$'
 config user-ids
 check "User: numbers" out_has '^uid 1234 gid 777'
@@ -121,7 +121,14 @@ check_status "rmi" 0
 check "rmi: says what" out_has '^Untagged: '
 vm run --rm tools-docker:2 true
 check_status "rmi: the name is gone" 125
-mvrun images | awk 'NR > 1 { print $3 }' | sort -u | while read -r id; do mvrun rmi --force "$id"; done >"$out" 2>"$err"
+vm load --quiet --name two:a "oci:$images/scratch:latest"
+vm load --quiet --name two:b "oci:$images/scratch:latest"
+id=$(mvrun images | awk '$1 == "two" { print $3 }' | head -n 1)
+vm rmi "$id"
+check_status "rmi of an ID with several names needs --force" 125
+vm rmi --force "$id"
+check "rmi --force by ID: every name" [ "$(grep -c '^Untagged: ' "$out")" -ge 2 ]
+mvrun images | awk 'NR > 1 { print $1 ":" $2 }' | while read -r name; do mvrun rmi "$name" </dev/null; done >"$out" 2>"$err"
 vm images
 check "rmi of everything: an empty list" [ "$(wc -l <"$out")" -eq 1 ]
 check "rmi of everything: no layer, blob or image is left" \
