@@ -111,7 +111,7 @@ static void test_escape_is_reversible(void **state)
 
 static void test_digests(void **state)
 {
-	static const char *const bad[] = {"", "sha256", "sha256:", HEX, "sha256:" HEX "0", "SHA256:" HEX,
+	static const char *const bad[] = {"", "sha256", "sha256:", HEX, ("sha256:" HEX "0"), ("SHA256:" HEX),
 		"sha256:../../etc/passwd",
 		"sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef",
 		"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde/"};
