@@ -4,7 +4,7 @@
  *
  *	bootvm --kernel F [--initrd F] [--disk F]... [--memory M] [--cpus N] [--cmdline S] [--vmm F] [--port
  *N]
- *	       [--console] [--dense] [--plain] [--stop-after MS] [--json]
+ *	       [--console] [--dense] [--plain] [--stop-after MS] [--json] [--leave]
  *
  * The guest's console goes to stderr with --console. What it sends to the vsock port of --port goes to
  *stdout, what comes on stdin goes to it. The last line on stdout is the end: reason, detail and figures, as
@@ -37,7 +37,7 @@
 struct options {
 	const char *kernel, *initrd, *vmm;
 	const char *disks[VMM_DISKS_MAX];
-	bool console, json, dense, plain;
+	bool console, json, dense, plain, leave;
 	long stop_after_ms; /* -1: never */
 	struct vmm_config config;
 };
@@ -70,7 +70,7 @@ static _Noreturn void die(const char *what, int error)
 static _Noreturn void usage(void)
 {
 	fputs("usage: bootvm --kernel F [--initrd F] [--disk F]... [--memory M] [--cpus N] [--cmdline S]\n"
-	      "       [--vmm F] [--port N] [--console] [--dense] [--plain] [--stop-after MS] [--json]\n",
+	      "       [--vmm F] [--port N] [--console] [--dense] [--plain] [--stop-after MS] [--json] [--leave]\n",
 		stderr);
 	exit(2);
 }
@@ -127,7 +127,7 @@ static void option_take(struct options *o, int option)
 
 static void options_parse(struct options *o, int argc, char **argv)
 {
-	int console = 0, json = 0, dense = 0, plain = 0, option;
+	int console = 0, json = 0, dense = 0, plain = 0, leave = 0, option;
 	const struct option table[] = {
 		{"kernel", required_argument, NULL, 'k'},
 		{"initrd", required_argument, NULL, 'i'},
@@ -140,6 +140,7 @@ static void options_parse(struct options *o, int argc, char **argv)
 		{"stop-after", required_argument, NULL, 's'},
 		{"console", no_argument, &console, 1},
 		{"json", no_argument, &json, 1},
+		{"leave", no_argument, &leave, 1},
 		{"dense", no_argument, &dense, 1},
 		{"plain", no_argument, &plain, 1},
 		{NULL, 0, NULL, 0},
@@ -153,6 +154,7 @@ static void options_parse(struct options *o, int argc, char **argv)
 		usage();
 	o->console = console;
 	o->json = json;
+	o->leave = leave;
 	o->dense = dense;
 	o->plain = plain;
 }
@@ -346,7 +348,9 @@ int main(int argc, char **argv)
 	vmm_configure(&options, &start);
 	len = end_await(&options, &start, &end);
 	told_us = clock_now_us();
-	waitpid(start.pid, NULL, 0);
+	/* As mvrun does: what the VM's teardown waits for concerns nobody (oci/runtime/machine.h, machine_leave). */
+	if (!options.leave)
+		waitpid(start.pid, NULL, 0);
 	if (len != sizeof(end) || !end.reason || end.reason > VMM_EXIT_INTERNAL) {
 		fprintf(stderr, "bootvm: the VMM ended without a word\n");
 		return EXIT_FAILURE;
