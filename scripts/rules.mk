@@ -55,7 +55,7 @@ $(BUILD)/mvrun-vmm: $(call objects,$(filter vmm/main.c,$(VMM_SRC))) $(VMM_LIBS)
 
 $(BUILD)/mvrun-image: $(call objects,$(filter oci/image/main.c,$(IMAGE_SRC))) $(IMAGE_LIBS)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -larchive -lzstd -lz -lcrypto -ljansson -lpthread
+	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -lzstd -lz -lcrypto -ljansson -lpthread
 
 $(BUILD)/mvrun: $(call objects,$(CLI_SRC)) $(CLI_LIBS)
 	$(say) LD $@
@@ -81,7 +81,7 @@ UNIT_PROGRAMS := $(patsubst %,$(BUILD)/tests/unit/test_%,$(UNIT_TESTS))
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(call objects,$(UNIT_SUPPORT_SRC)) $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_CLI) $(LIB_RUNTIME) \
 		$(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -luring -larchive -lzstd -lz -lcrypto -ljansson -lpthread
+	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -luring -lzstd -lz -lcrypto -ljansson -lpthread
 
 unit-build: $(UNIT_PROGRAMS)
 unit: unit-build
