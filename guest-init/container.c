@@ -146,9 +146,19 @@ static void output_ended(struct relay *relay)
 		container->drained(container);
 }
 
+/*
+ * The end of a pipe's input is the relay's to pass on. A terminal has no such thing but hanging up, and that is
+ * what it means that the host's terminal is gone: the master is closed, sessions get SIGHUP, and who still reads
+ * or writes gets the end or an error. Without an open standard input its end says nothing.
+ */
 static void input_ended(struct relay *relay)
 {
-	(void)relay;
+	struct container *container = relay->ctx;
+
+	if (container->terminal_fd < 0 || !container->pid || !(container->spec.flags & SPEC_STDIN_OPEN))
+		return;
+	fd_close(&container->terminal_fd);
+	relay_stop(&container->relays[STREAM_OUT]);
 }
 
 static int relay_begin(struct container *container, int stream, enum relay_kind kind, int *from, int *to,
