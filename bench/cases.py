@@ -9,6 +9,7 @@ MIB = 1 << 20
 KERNEL = "/bench/vmlinux"
 INITRAMFS = "/bench/initramfs.cpio"
 DISK = "/bench/disk"
+MVRUN = "/usr/bin/mvrun"
 
 # What the kernel is told under QEMU; mvrun-vmm says the like by itself.
 QEMU_CMDLINE = "console=hvc0 quiet panic=-1 reboot=t tsc=reliable no_timer_check noreplace-smp dummy.numdummies=0"
@@ -85,7 +86,7 @@ RUNSC = ("/usr/bin/runsc", "--root", "/run/runsc", "--platform=ptrace", "--netwo
 
 
 def container_cases():
-    mvrun = ["/usr/bin/mvrun", "run", "--rm"]
+    mvrun = [MVRUN, "run", "--rm"]
     one_cpu = ["-m", "128m", "--cpus", "1"]
     stdout = ["dd", "if=/dev/zero", "bs=64k", "count=1024"]
     return [
@@ -104,16 +105,14 @@ def all_cases():
     return boot_cases() + container_cases()
 
 
-PEERS = ("qemu-system-x86_64-microvm", "qemu-system-x86_64", "runc", "crun", "runsc")
-
 # A container that does nothing, to look at its monitor's memory.
-IDLE_COMMAND = ["/usr/bin/mvrun", "run", "--rm", "-m", "128m", "--cpus", "1", "busybox", "sleep", "600"]
+IDLE_COMMAND = [MVRUN, "run", "--rm", "-m", "128m", "--cpus", "1", "busybox", "sleep", "600"]
 IDLE_RAM_BYTES = 128 * MIB
 MONITOR = "mvrun-vmm"
 
 
-def fill(arena, build, tools):
-    """Puts all that the cases need into the arena. tools: where bench/run has built stopwatch and initramfs.cpio."""
+def fill(arena, build, tools, selected):
+    """Puts all that these cases need into the arena. tools: where bench/run has built stopwatch and the like."""
     stage = build + "/stage"
     busybox = shutil.which("busybox")
     arena.add(stage + "/usr/libexec/mvrun/vmlinux", KERNEL)
@@ -122,13 +121,14 @@ def fill(arena, build, tools):
         file.truncate(MIB)
     arena.add(busybox, "/bench/busybox")
     arena.add(tools + "/stopwatch", "/bench/stopwatch")
-    arena.add_program(tools + "/boot/bootvm", "/bench/bootvm")
-    for program in ("bin/mvrun", "libexec/mvrun/mvrun-vmm"):
-        arena.add_program(stage + "/usr/" + program, "/usr/" + program)
-    for file in ("vmlinux", "initramfs.cpio"):
-        arena.add(stage + "/usr/libexec/mvrun/" + file, "/usr/libexec/mvrun/" + file)
+    arena.add(tools + "/boot/bootvm", "/bench/bootvm")
+    for program in ("bin/mvrun", "libexec/mvrun/mvrun-vmm", "libexec/mvrun/vmlinux", "libexec/mvrun/initramfs.cpio"):
+        arena.add(stage + "/usr/" + program, "/usr/" + program)
     arena.add(build + "/demo-store", "/var/lib/mvrun")
-    for peer in PEERS:
-        arena.add_program(peer)
-    arena.add_qemu_files()
+    programs = {case.command[0] for case in selected}
+    for peer in sorted(programs):
+        if not peer.startswith("/bench/") and peer != MVRUN:
+            arena.add_program(peer)
+    if any("qemu" in program for program in programs):
+        arena.add_qemu_files()
     arena.add_bundle(busybox)

@@ -56,7 +56,7 @@ def run_inside(build, options, wall=False):
     build = os.path.realpath(build)
     tools = build + "/bench"
     build_tools(tools)
-    command = [HERE + "/inside", json.dumps({**options, "build": build, "tools": tools})]
+    command = [HERE + "/inside", json.dumps({**options, "build": build, "tools": tools, "wall": wall})]
     if not wall:
         command = [SOURCE + "/scripts/testbed", "--icount", "--root", "minimal", "--share", build, "--share", HERE, "--", *command]
     environment = {**os.environ, "BUILD": build}

@@ -2,7 +2,8 @@
 """Measuring one command: time, exits of virtual machines, memory.
 
 Time is that of the host's clock from exec to end. In an emulated host whose clock counts instructions a million
-nanoseconds are a million instructions ("Mi"); on hardware they are a millisecond.
+nanoseconds are a million instructions ("Mi"); on hardware they are a millisecond. Busy time is what is left without the
+host's idle time (on hardware: the processor time of the command).
 """
 
 import os
@@ -34,6 +35,7 @@ USER_REASONS = {
 INTERRUPTED = -4  # errno of kvm_userspace_exit: KVM_RUN was left because of a signal
 
 
+TICK_NS = 4000000  # as in stopwatch.c
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"}
 
 
@@ -44,20 +46,23 @@ class Failed(Exception):
 class Stopwatch:
     """Runs the program stopwatch in the root of an arena."""
 
-    def __init__(self, program, arena):
+    def __init__(self, program, arena, counts_idle):
         self.program = program
         self.arena = arena
+        self.options = ["-r", arena.path, "-t", "120", *(["-i"] if counts_idle else [])]
 
-    def run(self, case):
-        """One start of a case: {ns, cpu_ns, rss_kib}; raises Failed for a status that the case does not expect."""
-        command = [self.program, "-r", self.arena.path, "-t", "120", "--", *case.command]
+    def run(self, case, phase=0.0):
+        """One start of a case at a phase (0 to 1) of the host's tick: {ns, busy_ns, rss_kib}; raises Failed for a
+        status that the case does not expect."""
+        command = [self.program, *self.options, "-p", str(int(phase * TICK_NS)), "--", *case.command]
         result = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         if result.returncode != 0 or not result.stdout:
             raise Failed(result.stderr.strip() or "stopwatch failed")
-        elapsed_ns, user_us, system_us, rss_kib, faults, status = map(int, result.stdout.split())
+        elapsed_ns, idle_ns, user_us, system_us, rss_kib, faults, status = map(int, result.stdout.split())
         if status not in case.statuses:
             raise Failed("wait status %#x: %s" % (status, result.stderr.strip()[-300:]))
-        return {"ns": elapsed_ns, "cpu_ns": (user_us + system_us) * 1000, "rss_kib": rss_kib, "faults": faults}
+        busy_ns = elapsed_ns - idle_ns if "-i" in self.options else (user_us + system_us) * 1000
+        return {"ns": elapsed_ns, "busy_ns": busy_ns, "rss_kib": rss_kib, "faults": faults}
 
     def check(self, case):
         """Raises Failed if the case does not say what it must."""
@@ -80,7 +85,7 @@ def settle():
 
 
 def summary(values):
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+    return {"mean": statistics.mean(values), "min": min(values), "max": max(values)}
 
 
 # ---- exits -----------------------------------------------------------------------------------------------------------
