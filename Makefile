@@ -97,12 +97,12 @@ IMAGE_SRC := oci/image/archive.c oci/image/config.c oci/image/data.c oci/image/e
 RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/claim.c oci/runtime/container.c \
 	oci/runtime/host_check.c oci/runtime/kvm_probe.c oci/runtime/$(ARCH)/kvm_trial.c oci/runtime/machine.c \
 	oci/runtime/names.c oci/runtime/paths.c oci/runtime/relay.c oci/runtime/session.c oci/runtime/signals.c \
-	oci/runtime/spawn.c oci/runtime/terminal.c oci/runtime/timings.c
+	oci/runtime/spawn.c oci/runtime/streams.c oci/runtime/terminal.c oci/runtime/timings.c
 CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/imagecmd.c cli/images.c cli/load.c \
 	cli/options.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
 
 UNIT_TESTS_x86_64 := boot cpuid elf ioapic
-UNIT_TESTS := num base proto gmem giov queue mmio blk console rng vsock session options run_values container bus config $(UNIT_TESTS_$(ARCH)) ref store tar_name tar_reader merge layout_table json_manifest guest_life guest_path guest_relay guest_seccomp guest_user
+UNIT_TESTS := num base proto gmem giov queue mmio blk console rng vsock session options run_values container bus config $(UNIT_TESTS_$(ARCH)) guest_life guest_path guest_relay guest_seccomp guest_user ref store tar_name tar_reader merge layout_table json_manifest
 UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c
 
 # The rest of this file follows from the lists.

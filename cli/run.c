@@ -80,18 +80,13 @@ static int store_find(
 	return ret;
 }
 
-static int platform_check(const struct image *image, struct err *err)
+/* An image for another processor could not run one instruction; one the user did not mean should not. */
+static int platform_check(const struct image *image, const char *architecture, struct err *err)
 {
-#if defined(__x86_64__)
-	static const char ours[] = "amd64";
-#elif defined(__aarch64__)
-	static const char ours[] = "arm64";
-#endif
-
-	if (!strcmp(image->os, "linux") && !strcmp(image->architecture, ours))
+	if (!strcmp(image->os, "linux") && !strcmp(image->architecture, architecture))
 		return 0;
-	return err_set(err, EINVAL, "the image is for %s/%s; this host runs linux/%s", image->os,
-		image->architecture, ours);
+	return err_set(err, EINVAL, "the image is for the platform %s/%s, not linux/%s", image->os,
+		image->architecture, architecture);
 }
 
 static int run_image(
@@ -119,7 +114,7 @@ static int run_image(
 		};
 
 		plan.machine.image = &image;
-		if (!platform_check(&image, err))
+		if (!platform_check(&image, plan.architecture, err))
 			status = session_run(&session, err);
 		image_close(&image);
 	}

@@ -162,6 +162,18 @@ static int plan_names(struct run_plan *plan, const struct run_options *options, 
 	return ret;
 }
 
+static int plan_platform(struct run_plan *plan, const struct run_options *options, struct err *err)
+{
+#if defined(__x86_64__)
+	static const char ours[] = "amd64";
+#elif defined(__aarch64__)
+	static const char ours[] = "arm64";
+#endif
+
+	plan->architecture = ours;
+	return options->platform ? value_platform(options->platform, &plan->architecture, err) : 0;
+}
+
 static int plan_terminal(struct run_plan *plan, const struct run_options *options, struct err *err)
 {
 	struct container_config *container = &plan->container;
@@ -194,6 +206,7 @@ int run_plan_init(struct run_plan *plan, const struct run_options *options, cons
 	plan->machine.kernel = options->kernel;
 	plan->machine.console_log = options->console_log;
 	ret = plan_names(plan, options, err);
+	ret = ret ? ret : plan_platform(plan, options, err);
 	ret = ret ? ret : plan_env(plan, options, err);
 	ret = ret ? ret : plan_limits(plan, options, err);
 	ret = ret ? ret : plan_mounts(plan, options, err);

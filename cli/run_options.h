@@ -26,6 +26,7 @@ extern const struct option run_option_table[];
 struct run_plan {
 	struct container_config container;
 	struct machine_config machine; /* without the image */
+	const char *architecture; /* the image's is to be this one */
 	struct env_list env;
 	struct spec_mount *mounts;
 	char **mount_texts;

@@ -22,12 +22,12 @@ int value_memory(const char *text, uint64_t *bytes, struct err *err)
 
 	if (ret == -EINVAL)
 		return err_set(err, EINVAL,
-			"invalid memory size \"%s\": a number and b, k, m or g, such as 512m", text);
+			"--memory %s: not a size: a number and b, k, m or g, such as 512m", text);
 	if (!ret && value < VMM_RAM_MIN_BYTES)
-		return err_set(err, EINVAL, "%s of memory are too little: a machine needs at least %llu MiB",
+		return err_set(err, EINVAL, "--memory %s is too little: a machine needs at least %llu MiB",
 			text, (unsigned long long)(VMM_RAM_MIN_BYTES / MIB));
 	if (ret || value > VMM_RAM_MAX_BYTES)
-		return err_set(err, EINVAL, "%s of memory are too much: a machine can have %llu GiB", text,
+		return err_set(err, EINVAL, "--memory %s is too much: a machine can have %llu GiB", text,
 			(unsigned long long)(VMM_RAM_MAX_BYTES / GIB));
 	*bytes = (value + MIB - 1) & ~(MIB - 1);
 	return 0;
@@ -39,9 +39,9 @@ int value_cpus(const char *text, unsigned available, uint64_t *milli, struct err
 	int ret = num_parse_milli(text, max * 1000, &value);
 
 	if (ret == -EINVAL)
-		return err_set(err, EINVAL, "invalid number of CPUs \"%s\": such as 2 or 0.5", text);
+		return err_set(err, EINVAL, "--cpus %s: not a number of CPUs, such as 2 or 0.5", text);
 	if (ret || value < 10)
-		return err_set(err, EINVAL, "%s CPUs are not possible here: the range is from 0.01 to %llu",
+		return err_set(err, EINVAL, "--cpus %s is not possible here: the range is from 0.01 to %llu",
 			text, (unsigned long long)max);
 	*milli = value;
 	return 0;
@@ -56,7 +56,7 @@ int value_pids(const char *text, uint64_t *pids, struct err *err)
 	/* The kernel's own bound: PID_MAX_LIMIT. */
 	if (num_parse_u64(text, 4u << 20, pids))
 		return err_set(err, EINVAL,
-			"invalid limit of processes \"%s\": a number up to 4194304, or -1", text);
+			"--pids-limit %s: not a number of processes up to 4194304, nor -1", text);
 	return 0;
 }
 
@@ -88,18 +88,17 @@ int value_ulimit(const char *text, struct spec_rlimit *rlimit, struct err *err)
 		memcpy(name, text, name_len);
 	resource = rlimit_parse(name);
 	if (!text[name_len] || resource < 0)
-		return err_set(err, EINVAL, "invalid ulimit \"%s\": such as nofile=1024:2048", text);
+		return err_set(err, EINVAL, "--ulimit %s: not a limit, such as nofile=1024:2048", text);
 	soft = text + name_len + 1;
 	soft_len = strcspn(soft, ":");
 	value.resource = (uint32_t)resource;
 	if (parse_limit(soft, soft_len, &value.soft))
-		return err_set(err, EINVAL, "invalid ulimit \"%s\": such as nofile=1024:2048", text);
+		return err_set(err, EINVAL, "--ulimit %s: not a limit, such as nofile=1024:2048", text);
 	value.hard = value.soft;
 	if (soft[soft_len] && parse_limit(soft + soft_len + 1, strlen(soft + soft_len + 1), &value.hard))
-		return err_set(err, EINVAL, "invalid ulimit \"%s\": such as nofile=1024:2048", text);
+		return err_set(err, EINVAL, "--ulimit %s: not a limit, such as nofile=1024:2048", text);
 	if (value.soft > value.hard)
-		return err_set(
-			err, EINVAL, "invalid ulimit \"%s\": the soft limit is above the hard limit", text);
+		return err_set(err, EINVAL, "--ulimit %s: the soft limit is above the hard limit", text);
 	*rlimit = value;
 	return 0;
 }
@@ -109,7 +108,8 @@ int value_signal(const char *text, int *signal, struct err *err)
 	int number = signal_parse(text);
 
 	if (number < 0)
-		return err_set(err, EINVAL, "\"%s\" is no signal: such as TERM, SIGINT or 9", text);
+		return err_set(
+			err, EINVAL, "--stop-signal %s: not a signal, such as TERM, SIGINT or 9", text);
 	*signal = number;
 	return 0;
 }
@@ -122,7 +122,7 @@ int value_hostname(const char *text, struct err *err)
 	if (!len || len > HOSTNAME_MAX || strspn(text, allowed) != len || text[0] == '-' || text[0] == '.' ||
 		text[len - 1] == '-')
 		return err_set(err, EINVAL,
-			"invalid hostname \"%s\": letters, digits, dots and dashes, at most %d", text,
+			"--hostname %s: not a name of letters, digits, dots and dashes, at most %d", text,
 			HOSTNAME_MAX);
 	return 0;
 }
@@ -269,6 +269,33 @@ int value_capabilities(const char *const *add, size_t n_add, const char *const *
 		*capabilities = added;
 	else
 		*capabilities = (capability_default() & ~dropped) | added;
+	return 0;
+}
+
+/* The names that other tools have for the same processor. */
+static const char *architecture_name(const char *text, size_t len)
+{
+	static const char *const names[][2] = {{"amd64", "amd64"}, {"x86_64", "amd64"}, {"x86-64", "amd64"},
+		{"arm64", "arm64"}, {"aarch64", "arm64"}};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i][0]) == len && !memcmp(names[i][0], text, len))
+			return names[i][1];
+	}
+	return NULL;
+}
+
+int value_platform(const char *text, const char **architecture, struct err *err)
+{
+	const char *arch = text + strcspn(text, "/"), *known = NULL;
+
+	if (!strncmp(text, "linux/", 6)) {
+		arch++;
+		known = architecture_name(arch, strcspn(arch, "/"));
+	}
+	if (!known)
+		return err_set(err, EINVAL, "--platform %s: not linux/amd64 or linux/arm64[/VARIANT]", text);
+	*architecture = known;
 	return 0;
 }
 

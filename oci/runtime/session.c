@@ -8,27 +8,23 @@
 #include "base/loop.h"
 #include "oci/runtime/agent.h"
 #include "oci/runtime/claim.h"
-#include "oci/runtime/relay.h"
 #include "oci/runtime/signals.h"
-#include "oci/runtime/terminal.h"
+#include "oci/runtime/streams.h"
 #include "oci/runtime/timings.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define EXIT_OURS 125
-#define PORTS_MAX 4
 
 /* The guest's last output must arrive within this time after its container's exit, unless we are the slow
  * ones. */
 #define DRAIN_PATIENCE_MS 10000
 #define STOP_PATIENCE_MS 2000
+/* A container whose terminal is gone may put its affairs in order. */
+#define HANGUP_PATIENCE_MS 10000
 #define INTERRUPTS 3
 #define INTERRUPT_WINDOW_MS 2000
-
-enum port { PORT_CONTROL, PORT_STDIN, PORT_STDOUT, PORT_STDERR };
 
 struct session {
 	const struct session_config *config;
@@ -40,137 +36,18 @@ struct session {
 	struct agent agent;
 	struct container_spec container;
 	struct claim claim;
-	struct terminal terminal;
-	struct relay input, output, errors;
-	int sockets[PORTS_MAX]; /* our ends, by enum port; -1: none */
-	int terminal_input_fd; /* with a terminal, the same socket once more: each direction is watched apart
-				*/
+	struct streams streams;
 	bool machine_gone;
 	bool abandoned; /* end now: status is set */
 	int status;
-	int output_error; /* errno of a lost write */
 	uint64_t interrupts_ms[INTERRUPTS]; /* when the last ones came, newest first */
 	uint64_t progress_bytes;
 	uint64_t drain_deadline_ms; /* for the end of the output, once it is due; UINT64_MAX before */
+	uint64_t hangup_deadline_ms; /* for the container, once its terminal is gone; UINT64_MAX before */
 	struct timings timings;
 };
 
-/* ---- ports
- * ---------------------------------------------------------------------------------------------------- */
-
-static bool port_wanted(const struct container_config *container, enum port port)
-{
-	switch (port) {
-	case PORT_CONTROL:
-		return true;
-	case PORT_STDIN:
-		return container->terminal || container->stdin_open;
-	case PORT_STDOUT:
-	case PORT_STDERR:
-		return !container->terminal;
-	}
-	return false;
-}
-
-struct port_list {
-	uint32_t numbers[PORTS_MAX];
-	int guest_fds[PORTS_MAX]; /* the guest's ends; the list's */
-	size_t n;
-};
-
-static void ports_close(struct port_list *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		fd_release(&list->guest_fds[i]);
-	list->n = 0;
-}
-
-/* A socket pair for every stream the container has, and the numbers of their ports into its spec. */
-static int ports_open(struct session *s, struct port_list *list, struct err *err)
-{
-	list->n = 0;
-	for (int port = PORT_CONTROL; port < PORTS_MAX; port++) {
-		uint32_t number = PROTO_PORT_CONTROL + (uint32_t)port;
-		int pair[2];
-
-		if (!port_wanted(s->config->container, (enum port)port))
-			continue;
-		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
-			return err_sys(err, errno, "create the container's streams");
-		s->sockets[port] = pair[0];
-		list->guest_fds[list->n] = pair[1];
-		list->numbers[list->n++] = number;
-		if (port != PORT_CONTROL)
-			s->container.spec.stream_ports[port - 1] = number;
-	}
-	return 0;
-}
-
-/* ---- streams
- * -------------------------------------------------------------------------------------------------- */
-
-/* The container's output has ended, or nobody takes it any more: then the container is told so. */
-static void on_output_ended(struct relay *relay, void *ctx)
-{
-	struct session *s = ctx;
-
-	if (relay->end != RELAY_BROKEN)
-		return;
-	if (relay->error != EPIPE && relay->error != ECONNRESET && !s->output_error)
-		s->output_error = relay->error;
-	if (s->config->container->terminal) {
-		/* Half a terminal is none. */
-		relay_stop(&s->input);
-		fd_release(&s->terminal_input_fd);
-		fd_release(&s->sockets[PORT_STDIN]);
-		return;
-	}
-	fd_release(relay == &s->errors ? &s->sockets[PORT_STDERR] : &s->sockets[PORT_STDOUT]);
-}
-
-/* Whether the user's input ended or the container's did: its socket stays, as it may carry output too. */
-static void on_input_ended(struct relay *relay, void *ctx)
-{
-	(void)relay;
-	(void)ctx;
-}
-
-static int terminal_begin(struct session *s, struct err *err)
-{
-	int ret =
-		relay_start(&s->output, &s->loop, s->sockets[PORT_STDIN], STDOUT_FILENO, on_output_ended, s);
-
-	if (ret || !s->config->container->stdin_open)
-		return ret ? err_sys(err, ret, "connect the terminal") : 0;
-	s->terminal_input_fd = fcntl(s->sockets[PORT_STDIN], F_DUPFD_CLOEXEC, 3);
-	if (s->terminal_input_fd < 0)
-		return err_sys(err, errno, "connect the terminal");
-	ret = relay_start(&s->input, &s->loop, STDIN_FILENO, s->terminal_input_fd, on_input_ended, s);
-	if (!ret)
-		ret = terminal_make_raw(&s->terminal, STDIN_FILENO);
-	return ret ? err_sys(err, ret, "connect the terminal") : 0;
-}
-
-static int streams_begin(struct session *s, struct err *err)
-{
-	int ret = 0;
-
-	if (s->config->container->terminal)
-		return terminal_begin(s, err);
-	if (s->config->container->stdin_open)
-		ret = relay_start(
-			&s->input, &s->loop, STDIN_FILENO, s->sockets[PORT_STDIN], on_input_ended, s);
-	if (!ret)
-		ret = relay_start(
-			&s->output, &s->loop, s->sockets[PORT_STDOUT], STDOUT_FILENO, on_output_ended, s);
-	if (!ret)
-		ret = relay_start(
-			&s->errors, &s->loop, s->sockets[PORT_STDERR], STDERR_FILENO, on_output_ended, s);
-	return ret ? err_sys(err, ret, "connect the container's streams") : 0;
-}
-
-/* ---- signals
- * -------------------------------------------------------------------------------------------------- */
+/* ---- signals ---- */
 
 static void session_abandon(struct session *s, int status)
 {
@@ -232,8 +109,8 @@ static void on_signal(struct loop_source *source, uint32_t events)
 		break;
 	case SIGCONT:
 		/* Whoever was in the foreground meanwhile may have changed the terminal. */
-		if (s->terminal.fd >= 0)
-			terminal_make_raw(&s->terminal, STDIN_FILENO);
+		if (s->streams.terminal.fd >= 0)
+			terminal_make_raw(&s->streams.terminal, STDIN_FILENO);
 		send_size(s);
 		break;
 	case SIGWINCH:
@@ -246,8 +123,7 @@ static void on_signal(struct loop_source *source, uint32_t events)
 	}
 }
 
-/* ---- machine and guest
- * ---------------------------------------------------------------------------------------- */
+/* ---- machine and guest ---- */
 
 static void on_machine(struct loop_source *source, uint32_t events)
 {
@@ -285,11 +161,6 @@ static void on_agent(struct agent *agent, void *ctx)
 	}
 }
 
-static bool output_flowing(const struct session *s)
-{
-	return relay_running(&s->output) || relay_running(&s->errors);
-}
-
 static bool session_over(const struct session *s)
 {
 	if (s->abandoned)
@@ -300,9 +171,9 @@ static bool session_over(const struct session *s)
 	case AGENT_RUNNING:
 		return false;
 	case AGENT_EXITED:
-		return !output_flowing(s);
+		return !streams_flowing(&s->streams);
 	case AGENT_GONE:
-		return s->machine_gone && !output_flowing(s);
+		return s->machine_gone && !streams_flowing(&s->streams);
 	case AGENT_FAILED:
 	case AGENT_LIED:
 		return true;
@@ -319,31 +190,44 @@ static uint64_t guest_deadline_ms(const struct session *s)
 /* Is the time up for the guest: for its next step, or for the end of its output? */
 static void session_check_time(struct session *s)
 {
-	uint64_t bytes = s->output.bytes + s->errors.bytes, now_ms = clock_now_ms();
+	uint64_t bytes = streams_bytes(&s->streams), now_ms = clock_now_ms();
 
 	if (now_ms >= guest_deadline_ms(s)) {
 		agent_expire(&s->agent);
 		return;
 	}
+	if (now_ms >= s->hangup_deadline_ms && s->agent.state == AGENT_RUNNING) {
+		session_abandon(s, 128 + SIGHUP);
+		return;
+	}
 	if (now_ms < s->drain_deadline_ms)
 		return;
 	/* As long as our own reader is slow, or bytes keep coming, the guest is not late. */
-	if (relay_stalled(&s->output) || relay_stalled(&s->errors) || bytes != s->progress_bytes) {
+	if (streams_stalled(&s->streams) || bytes != s->progress_bytes) {
 		s->progress_bytes = bytes;
 		s->drain_deadline_ms = now_ms + DRAIN_PATIENCE_MS;
 		return;
 	}
 	log_warn("the guest did not close the container's output");
-	relay_stop(&s->output);
-	relay_stop(&s->errors);
+	streams_cut(&s->streams);
+}
+
+/* The next time at which something is to be checked. */
+static uint64_t session_deadline_ms(const struct session *s)
+{
+	uint64_t deadline_ms = guest_deadline_ms(s);
+
+	if (s->drain_deadline_ms < deadline_ms)
+		deadline_ms = s->drain_deadline_ms;
+	if (s->hangup_deadline_ms < deadline_ms && s->agent.state == AGENT_RUNNING)
+		deadline_ms = s->hangup_deadline_ms;
+	return deadline_ms;
 }
 
 static int session_timeout_ms(const struct session *s)
 {
-	uint64_t deadline_ms = guest_deadline_ms(s), now_ms;
+	uint64_t deadline_ms = session_deadline_ms(s), now_ms;
 
-	if (s->drain_deadline_ms < deadline_ms)
-		deadline_ms = s->drain_deadline_ms;
 	if (deadline_ms == UINT64_MAX)
 		return -1;
 	now_ms = clock_now_ms();
@@ -352,8 +236,7 @@ static int session_timeout_ms(const struct session *s)
 	return deadline_ms - now_ms < INT32_MAX ? (int)(deadline_ms - now_ms) : INT32_MAX;
 }
 
-/* ---- begin, middle, end
- * ---------------------------------------------------------------------------------------- */
+/* ---- begin, middle, end ---- */
 
 /* Everything that can be wrong is found here, before there is a machine. */
 static int session_prepare(struct session *s, struct err *err)
@@ -382,10 +265,10 @@ static int session_boot(struct session *s, struct err *err)
 	int ret = machine_parts_open(&parts, config->machine, config->paths, err);
 
 	ports.n = 0;
-	ret = ret ? ret : ports_open(s, &ports, err);
+	ret = ret ? ret : streams_open(&s->streams, &s->container.spec, &ports, err);
 	ret = ret ? ret
 		  : machine_start(&s->machine, &parts, config->machine, config->paths, ports.numbers,
-			    ports.guest_fds, ports.n, &s->signals.saved, err);
+			    ports.fds, ports.n, &s->signals.saved, err);
 	machine_parts_close(&parts);
 	ports_close(&ports);
 	timings_stamp(&s->timings, TIMING_SPAWNED);
@@ -400,8 +283,8 @@ static int session_connect(struct session *s, struct err *err)
 
 	ret = loop_add(&s->loop, &s->machine_source, s->machine.control_fd, EPOLLIN, on_machine, s);
 	if (!ret)
-		ret = agent_init(
-			&s->agent, &s->loop, s->sockets[PORT_CONTROL], s->config->patience_ms, on_agent, s);
+		ret = agent_init(&s->agent, &s->loop, s->streams.sockets[PORT_CONTROL],
+			s->config->patience_ms, on_agent, s);
 	if (ret)
 		return err_sys(err, ret, "watch the machine");
 	buf_init(&spec, PROTO_SPEC_MAX);
@@ -413,7 +296,7 @@ static int session_connect(struct session *s, struct err *err)
 		return err_set(err, E2BIG, "the container's arguments and environment are too long");
 	if (ret)
 		return err_sys(err, ret, "describe the container");
-	return streams_begin(s, err);
+	return streams_begin(&s->streams, &s->loop, err);
 }
 
 static int session_loop(struct session *s, struct err *err)
@@ -423,7 +306,9 @@ static int session_loop(struct session *s, struct err *err)
 
 		if (ret < 0)
 			return err_sys(err, ret, "wait for the container");
-		if (s->drain_deadline_ms != UINT64_MAX || guest_deadline_ms(s) != UINT64_MAX)
+		if (s->streams.hung_up && s->hangup_deadline_ms == UINT64_MAX)
+			s->hangup_deadline_ms = clock_now_ms() + HANGUP_PATIENCE_MS;
+		if (session_deadline_ms(s) != UINT64_MAX)
 			session_check_time(s);
 	}
 	return 0;
@@ -441,10 +326,10 @@ static int session_verdict(struct session *s, struct err *err)
 		if (agent->exited.oom_kills)
 			log_warn("the container ran out of memory (%llu MiB); -m gives it more",
 				(unsigned long long)(s->config->machine->memory_bytes >> 20));
-		if (s->output_error)
-			err_sys(err, s->output_error, "write the container's output");
-		return s->output_error && !agent->exited.exit_status ? EXIT_OURS
-								     : (int)agent->exited.exit_status;
+		if (s->streams.lost_error)
+			err_sys(err, s->streams.lost_error, "write the container's output");
+		return s->streams.lost_error && !agent->exited.exit_status ? EXIT_OURS
+									   : (int)agent->exited.exit_status;
 	case AGENT_FAILED:
 		err_set(err, (int)agent->failed.error, "%s", agent->failed.text);
 		return (int)agent->failed.exit_status;
@@ -479,16 +364,10 @@ static void session_halt(struct session *s)
 
 static void session_end(struct session *s)
 {
-	terminal_restore(&s->terminal);
+	streams_done(&s->streams);
 	claim_drop(&s->claim);
-	relay_stop(&s->input);
-	relay_stop(&s->output);
-	relay_stop(&s->errors);
 	agent_done(&s->agent);
 	container_spec_done(&s->container);
-	for (int i = 0; i < PORTS_MAX; i++)
-		fd_release(&s->sockets[i]);
-	fd_release(&s->terminal_input_fd);
 	loop_done(&s->loop);
 	signals_done(&s->signals);
 }
@@ -501,16 +380,12 @@ int session_run(const struct session_config *config, struct err *err)
 		.signals.fd = -1,
 		.machine = MACHINE_INIT,
 		.claim = CLAIM_INIT,
-		.terminal = TERMINAL_INIT,
-		.sockets = {-1, -1, -1, -1},
-		.terminal_input_fd = -1,
 		.drain_deadline_ms = UINT64_MAX,
+		.hangup_deadline_ms = UINT64_MAX,
 	};
 	int ret, status = EXIT_OURS;
 
-	relay_init(&s.input);
-	relay_init(&s.output);
-	relay_init(&s.errors);
+	streams_init(&s.streams, config->container);
 	timings_init(&s.timings, config->started_us);
 	ret = session_prepare(&s, err);
 	ret = ret ? ret : session_boot(&s, err);

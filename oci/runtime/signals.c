@@ -45,7 +45,9 @@ int signals_init(struct signals *signals)
 	signals->fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (signals->fd < 0)
 		return -errno;
+	/* Writes that fail with EPIPE and EFBIG are answered where they are made. */
 	sigaddset(&set, SIGPIPE);
+	sigaddset(&set, SIGXFSZ);
 	if (sigprocmask(SIG_BLOCK, &set, &signals->saved) < 0) {
 		ret = -errno;
 		fd_release(&signals->fd);
@@ -57,15 +59,17 @@ int signals_init(struct signals *signals)
 void signals_done(struct signals *signals)
 {
 	struct timespec now = {0};
-	sigset_t pipe_only;
+	sigset_t answered;
 
 	if (signals->fd < 0)
 		return;
 	fd_release(&signals->fd);
-	/* A SIGPIPE of ours was answered by EPIPE already; it must not arrive now. */
-	sigemptyset(&pipe_only);
-	sigaddset(&pipe_only, SIGPIPE);
-	sigtimedwait(&pipe_only, NULL, &now);
+	/* They must not arrive now. */
+	sigemptyset(&answered);
+	sigaddset(&answered, SIGPIPE);
+	sigaddset(&answered, SIGXFSZ);
+	while (sigtimedwait(&answered, NULL, &now) > 0)
+		;
 	sigprocmask(SIG_SETMASK, &signals->saved, NULL);
 }
 

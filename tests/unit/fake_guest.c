@@ -157,7 +157,7 @@ static bool is(const struct guest *g, const char *part)
 	return !strcmp(word(g, 0), part);
 }
 
-/* ---- honest parts ---------------------------------------------------------------------------------------------- */
+/* ---- honest parts ---- */
 
 static void play_cat(struct guest *g)
 {
@@ -254,7 +254,7 @@ static void play_fail(struct guest *g)
 	pause();
 }
 
-/* ---- lies ------------------------------------------------------------------------------------------------------ */
+/* ---- lies ---- */
 
 static void lie_before_hello(struct guest *g)
 {
@@ -320,7 +320,7 @@ static void lie_while_running(struct guest *g)
 	}
 }
 
-/* ---- machines that end ------------------------------------------------------------------------------------------- */
+/* ---- machines that end ---- */
 
 static void end_badly(struct guest *g)
 {

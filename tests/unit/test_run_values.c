@@ -182,6 +182,22 @@ static void test_other_values(void **state)
 	assert_int_equal(value_security("apparmor=x", &no_new_privs, &seccomp_off, &err), -EINVAL);
 }
 
+static void test_platform(void **state)
+{
+	static const char *const wrong[] = {
+		"what", "", "linux", "linux/", "/amd64", "windows/amd64", "linux/riscv64", "linux/amd64x"};
+	const char *architecture = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(value_platform(wrong[i], &architecture, &err), -EINVAL);
+	assert_null(architecture);
+	assert_int_equal(value_platform("linux/arm64/v8", &architecture, &err), 0);
+	assert_string_equal(architecture, "arm64");
+	assert_int_equal(value_platform("linux/x86_64", &architecture, &err), 0);
+	assert_string_equal(architecture, "amd64");
+}
+
 /* Write text to a fresh file and read it as an environment file. */
 static int envfile_read(struct env_list *list, const char *text, size_t len)
 {
@@ -282,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_other_values),
+		cmocka_unit_test(test_platform),
 		cmocka_unit_test(test_envfile),
 		cmocka_unit_test(test_envfile_refused),
 		cmocka_unit_test(test_text),

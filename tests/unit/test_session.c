@@ -621,7 +621,7 @@ static void test_monitor_dies_with_us(void **state)
 	result_free(&result);
 }
 
-/* ---- terminals --------------------------------------------------------------------------------------------------- */
+/* ---- terminals ---- */
 
 static struct run run_on_terminal(const char *word, int *master)
 {
