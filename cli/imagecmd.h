@@ -22,8 +22,7 @@ bool image_name_is_source(const char *name);
 int image_load_quietly(const struct paths *paths, const char *store_path, const char *platform,
 	const char *source, char loaded[static IMAGE_NAME_MAX], struct err *err);
 
-/* Become mvrun-image with these arguments (NULL-terminated, without the program's name). Returns only on
- * failure. */
+/* Become mvrun-image with these arguments (NULL-terminated, no program name). Returns only on failure. */
 int image_exec(const struct paths *paths, const char *const *args, struct err *err);
 
 #endif

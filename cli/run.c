@@ -68,8 +68,7 @@ static int image_find(struct store *store, const struct run_options *options, co
 	return image_open(store, &id, image, err);
 }
 
-/* Sources are loaded into the store, so it is made; an image by name has nothing to do in a store that is not
- * there. */
+/* Sources are loaded into the store, so it is made; a name means nothing in a store that is not there. */
 static int store_find(
 	struct store *store, const struct run_options *options, const char *name, struct err *err)
 {

@@ -54,8 +54,7 @@ static int claims_open(struct err *err)
 	return fd >= 0 ? fd : err_sys(err, errno, "open the state directory %s", claims);
 }
 
-/* Does the directory still know this file by this name? Its last owner may have removed it before we got the
- * lock. */
+/* Is this still the file of that name? Its last owner may have removed it before we got the lock. */
 static bool still_named(int dir_fd, const char *name, int fd)
 {
 	struct stat named, open_file;

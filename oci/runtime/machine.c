@@ -35,8 +35,7 @@ static int kvm_open(struct err *err)
 	return err_sys(err, errno, "KVM cannot be used " DOCTOR ": open /dev/kvm");
 }
 
-/* A kernel the user named: his mistake is an ordinary one, and must not look like a missing command either.
- */
+/* A kernel the user named: a mistake there is an ordinary one, but not to be taken for a missing command. */
 static int kernel_open(const char *path, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

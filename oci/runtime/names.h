@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Signals and resource limits by name, in the numbering that x86_64 and arm64 share. Pure functions, any
- * thread. */
+/* Signals and resource limits by name, in the numbers x86_64 and arm64 share. Pure functions, any thread. */
 #ifndef MVRUN_OCI_RUNTIME_NAMES_H
 #define MVRUN_OCI_RUNTIME_NAMES_H
 

@@ -17,8 +17,7 @@
 
 #define EXIT_OURS 125
 
-/* The guest's last output must arrive within this time after its container's exit, unless we are the slow
- * ones. */
+/* So long after the exit the guest's last output must have come, unless we are the slow ones. */
 #define DRAIN_PATIENCE_MS 10000
 #define STOP_PATIENCE_MS 2000
 /* A container whose terminal is gone may put its affairs in order. */

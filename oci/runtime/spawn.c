@@ -12,8 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Put the descriptors in place. Sources below their targets are moved up first, so that none is overwritten.
- */
+/* Put the descriptors in place. Low sources are moved up first, so that none is overwritten. */
 static int child_fds(const struct spawn *spawn)
 {
 	int from[SPAWN_FDS_MAX];
@@ -63,8 +62,8 @@ pid_t spawn_program(const struct spawn *spawn)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		failure = child_run(
-			spawn, parent); // NOLINT(clang-analyzer-unix.Vfork): it makes system calls only
+		// NOLINTNEXTLINE(clang-analyzer-unix.Vfork): it makes system calls only
+		failure = child_run(spawn, parent);
 		_exit(127);
 	}
 	if (!failure)

@@ -25,8 +25,7 @@ struct timings {
 void timings_init(struct timings *timings, uint64_t start_us);
 void timings_stamp(struct timings *timings, enum timing timing);
 
-/* One line per phase to standard error: milliseconds since the start, since the phase before, and its name.
- */
+/* One line per phase to standard error: milliseconds since the start and since the phase before, name. */
 void timings_print(
 	const struct timings *timings, const struct vmm_exit *exit, const struct proto_hello *hello);
 
