@@ -256,16 +256,6 @@ void machine_reap(struct machine *machine, int patience_ms)
 	fd_release(&machine->control_fd);
 }
 
-void machine_leave(struct machine *machine)
-{
-	if (machine->pid < 0 || machine->reaped)
-		return;
-	kill(machine->pid, SIGKILL);
-	(void)waitpid(machine->pid, &machine->wait_status, WNOHANG);
-	machine->reaped = true;
-	fd_release(&machine->control_fd);
-}
-
 /* The last line the guest wrote to its console, as far as it can be printed. */
 static void console_tail(const struct vmm_exit *exit, char *out, size_t cap)
 {

@@ -79,13 +79,6 @@ void machine_stop(struct machine *machine);
 void machine_reap(struct machine *machine, int patience_ms);
 
 /*
- * Kill the machine and do not wait for its death. The last thread to leave a virtual machine waits for an RCU grace
- * period of the host kernel (kvm_mmu_uninit_tdp_mmu), a sixth of the time a short container takes in all, and nobody
- * has any use for it. The process is gone some milliseconds later; init, or whoever is the subreaper, collects it.
- */
-void machine_leave(struct machine *machine);
-
-/*
  * Why the machine ended, for somebody who did not want it to: one line in err (with the end of the console
  * where that helps), and the exit status to report. After machine_reap().
  */

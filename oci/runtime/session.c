@@ -344,21 +344,14 @@ static int session_verdict(struct session *s, struct err *err)
 	return machine_verdict(&s->machine, err);
 }
 
-/*
- * A machine whose container has exited has nothing more to say, unless somebody wants to know its times: then it is
- * asked to end and heard out. Any other is waited for, as why it ended is what the user will read.
- */
+/* A machine whose container has exited is heard out if somebody wants to know its times; others have no more to say. */
 static void session_halt(struct session *s)
 {
-	bool exited = s->agent.state == AGENT_EXITED && !s->machine_gone;
+	bool ask = s->config->timings && s->agent.state == AGENT_EXITED && !s->machine_gone;
 
-	if (exited && !s->config->timings) {
-		machine_leave(&s->machine);
-		return;
-	}
-	if (exited)
+	if (ask)
 		machine_stop(&s->machine);
-	machine_reap(&s->machine, exited ? STOP_PATIENCE_MS : 0);
+	machine_reap(&s->machine, ask ? STOP_PATIENCE_MS : 0);
 }
 
 static void session_end(struct session *s)
