@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// probe: tries what a container must not be able to do, and prints one line for each: a name and "yes" or the
+// probe [NAME...]: tries what a container must not be able to do, and prints one line for each: a name and "yes" or the
 // error.
 
 #include <errno.h>
@@ -239,7 +239,16 @@ static long try_packet_socket(void)
 	return socket(AF_PACKET, SOCK_RAW, 0);
 }
 
-int main(void)
+// Without arguments all of them are tried.
+static int is_wanted(int argc, char *argv[], const char *name)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return 1;
+	return argc < 2;
+}
+
+int main(int argc, char *argv[])
 {
 	if (getpid() != 1) {
 		fprintf(stderr, "probe: only inside a container\n");
@@ -263,6 +272,7 @@ int main(void)
 		{"cgroup", try_cgroup}, {"kcore", try_kcore}, {"keys", try_keys}, {"hostname", try_hostname},
 		{"raw-socket", try_raw_socket}, {"packet-socket", try_packet_socket}};
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++)
-		try(tries[i].name, tries[i].action);
+		if (is_wanted(argc, argv, tries[i].name))
+			try(tries[i].name, tries[i].action);
 	return 0;
 }

@@ -82,6 +82,8 @@ leftover=0
 for ((i = 0; i < 20; i++)); do
 	env --default-signal=INT mvrun run --rm --init --name victim tools sleep 100 >"$out" 2>"$err" </dev/null &
 	victim=$!
+	# The shell and env, which it is at first, ignore SIGINT.
+	wait_for grep -qx mvrun "/proc/$victim/comm"
 	sleep "$(printf '0.%03d' $((i * i * 2)))"
 	[ $((i % 4)) -ne 3 ] || sleep 1.5
 	kill -INT "$victim"

@@ -125,9 +125,9 @@ refused() {
 # wait_for COMMAND...: until it succeeds, up to 40 seconds.
 wait_for() {
 	local i
-	for ((i = 0; i < 400; i++)); do
+	for ((i = 0; i < 800; i++)); do
 		! "$@" || return 0
-		sleep 0.1
+		sleep 0.05
 	done
 	return 1
 }
