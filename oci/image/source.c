@@ -228,6 +228,19 @@ static int open_checked(struct source *source, const struct ingest *ingest, uint
 	return ret;
 }
 
+/* Opening a pipe without a writer would wait for one. */
+static int named_open(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+static bool named_is_usable(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
 int source_open(struct source *source, const struct source_spec *spec, const struct ingest *ingest,
 	uint64_t max_bytes, const atomic_int *cancel, struct err *err)
 {
@@ -235,10 +248,13 @@ int source_open(struct source *source, const struct source_spec *spec, const str
 	int ret;
 
 	*source = (struct source){.spec = *spec, .transport = spec->transport, .fd = -1};
-	source->fd = input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(spec->path, O_RDONLY | O_CLOEXEC);
+	source->fd = input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : named_open(spec->path);
 	if (source->fd < 0)
 		return open_failed(input ? "standard input" : spec->path, errno, err);
-	ret = open_checked(source, ingest, max_bytes, cancel, err);
+	ret = input || named_is_usable(source->fd)
+		      ? open_checked(source, ingest, max_bytes, cancel, err)
+		      : err_set(err, EINVAL, "%s is neither a folder nor a file (\"-\" reads a pipe)",
+				spec->path);
 	if (!ret)
 		return 0;
 	source_close(source);
