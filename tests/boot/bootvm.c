@@ -70,7 +70,8 @@ static _Noreturn void die(const char *what, int error)
 static _Noreturn void usage(void)
 {
 	fputs("usage: bootvm --kernel F [--initrd F] [--disk F]... [--memory M] [--cpus N] [--cmdline S]\n"
-	      "       [--vmm F] [--port N] [--console] [--dense] [--plain] [--stop-after MS] [--json] [--leave]\n",
+	      "       [--vmm F] [--port N] [--console] [--dense] [--plain] [--stop-after MS] [--json] "
+	      "[--leave]\n",
 		stderr);
 	exit(2);
 }
