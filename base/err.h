@@ -4,13 +4,13 @@
  *
  * Leaf code returns 0 or -errno. Code that knows what it was doing for the user owns a struct err: the place
  * where things went wrong sets it once, every caller on the way up may wrap it with what it was about, and
- *the outermost one prints it once, on one line:
+ * the outermost one prints it once, on one line:
  *
  *	attach disk rootfs: open layers/ab/cd.data: No space left on device
  *
  * An err lives in its owner's storage (no heap, so it works when memory is short), starts as ERR_INIT, and is
  * written by one thread. Text longer than the buffer is cut at the end; control bytes in it become '?', so
- *that names taken from an image cannot forge a second line or drive a terminal.
+ * that names taken from an image cannot forge a second line or drive a terminal.
  */
 #ifndef MVRUN_BASE_ERR_H
 #define MVRUN_BASE_ERR_H

@@ -59,8 +59,7 @@ void container_signal(struct container *container, uint32_t number);
 /* Change the size of the terminal, if there is one. */
 void container_resize(struct container *container, uint16_t rows, uint16_t columns);
 
-/* The process has ended: close its input, and let its output run dry; drained is called, perhaps from here.
- */
+/* The process has ended: close its input, and let its output run dry; drained is called, perhaps from here. */
 void container_drain(struct container *container);
 
 #endif

@@ -5,38 +5,38 @@
  * Theory of operation
  *
  * The kernel starts this program from an initramfs that holds nothing else. It is the guest's half of mvrun:
- *it knows how to make a container and nothing about images, registries or the user. What to do comes over one
+ * it knows how to make a container and nothing about images, registries or the user. What to do comes over one
  *vsock connection to the host (proto/frame.h), as a spec that leaves no decision open (proto/spec.h); how it
- *went goes back the same way. The host side never believes what comes from here, so nothing in the guest is a
- *line of defence for the host. Guest-init in turn defends itself against the container, and the container's
- *user against the container's image, whose every file and link may be hostile.
+ * went goes back the same way. The host side never believes what comes from here, so nothing in the guest is a
+ * line of defence for the host. Guest-init in turn defends itself against the container, and the container's
+ * user against the container's image, whose every file and link may be hostile.
  *
  *	boot.c        the initramfs is emptied, devtmpfs mounted
  *	control.c     the connection to the host: frames in and out
  *	life.c        states and events of the container, as a table
  *	container.c   the outside of the container: control group (cgroup.c, device_rules.c), streams
- *(relay.c), first process, its end process.c     the inside, step by step, in the new process: root and
- *mounts (root.c, path.c, devices.c, etc.c), terminal.c, user.c, caps.c, seccomp.c, exec.c; with --init,
- *reaper.c power.c       the end of the machine
+ * (relay.c), first process, its end process.c     the inside, step by step, in the new process: root and
+ * mounts (root.c, path.c, devices.c, etc.c), terminal.c, user.c, caps.c, seccomp.c, exec.c; with --init,
+ * reaper.c power.c       the end of the machine
  *
  * There is one thread and one event loop, in which nothing blocks but three things that cannot last: the
- *first connect, the wait between clone3 and exec, and a control frame for which the connection has no room.
+ * first connect, the wait between clone3 and exec, and a control frame for which the connection has no room.
  *
  * The container's process is made with clone3 straight into its namespaces (pid, mount, uts, ipc, cgroup) and
- *its control group; it does the rest itself and reports over a socket pair until exec closes it. So every
- *failure has a text that names its step, and arrives at the host as START_FAILED. The network namespace is
- *the guest's own: there is no second container to keep apart.
+ * its control group; it does the rest itself and reports over a socket pair until exec closes it. So every
+ * failure has a text that names its step, and arrives at the host as START_FAILED. The network namespace is
+ * the guest's own: there is no second container to keep apart.
  *
  * What the container can reach of us: nothing. Its root lies on an empty initramfs; its mount namespace has
- *lost ours; no descriptor survives exec; its pid namespace does not contain us; devices other than the
- *harmless ones are closed to its control group; every vsock port that the host accepts is taken before it
- *starts.
+ * lost ours; no descriptor survives exec; its pid namespace does not contain us; devices other than the
+ * harmless ones are closed to its control group; every vsock port that the host accepts is taken before it
+ * starts.
  *
  * When its first process ends, the kernel ends all others of its pid namespace. What they have written is
- *still in pipes and goes out first; each stream's connection is shut down behind its last byte; then comes
- *EXITED. Vsock delivers packets of a guest in the order of their sending, also across connections, so the
- *host's device has all output before it has EXITED; a host that reads both streams to their ends loses
- *nothing. Then guest-init waits for POWER_OFF, or for the end of the connection.
+ * still in pipes and goes out first; each stream's connection is shut down behind its last byte; then comes
+ * EXITED. Vsock delivers packets of a guest in the order of their sending, also across connections, so the
+ * host's device has all output before it has EXITED; a host that reads both streams to their ends loses
+ * nothing. Then guest-init waits for POWER_OFF, or for the end of the connection.
  *
  * PID 1 must not exit: the kernel would panic. Every way through this file ends in power_off().
  */

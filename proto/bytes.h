@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Little-endian numbers in byte strings without alignment. The caller has checked that the bytes are there.
- */
+/* Little-endian numbers in byte strings without alignment. The caller has checked that the bytes are there. */
 #ifndef MVRUN_PROTO_BYTES_H
 #define MVRUN_PROTO_BYTES_H
 

@@ -3,10 +3,10 @@
  * The wire between the host (mvrun) and PID 1 of the guest (guest-init).
  *
  * One vsock stream, opened by guest-init to host port PROTO_PORT_CONTROL, carries frames both ways: a header
- *of 16 bytes, then a payload of at most PROTO_PAYLOAD_MAX bytes whose layout the type fixes. All numbers are
- *little-endian. Standard streams do not travel here: each is a vsock connection of its own to a port named in
- *the container's spec, so that a full pipe stops that stream and nothing else, and vsock's credit is the only
- *flow control.
+ * of 16 bytes, then a payload of at most PROTO_PAYLOAD_MAX bytes whose layout the type fixes. All numbers are
+ * little-endian. Standard streams do not travel here: each is a vsock connection of its own to a port named in
+ * the container's spec, so that a full pipe stops that stream and nothing else, and vsock's credit is the only
+ * flow control.
  *
  *	guest                          host
  *	HELLO                     ->
@@ -17,8 +17,8 @@
  *	                          <-   POWER_OFF
  *
  * Neither side believes the other. The host checks every length, id, state and range that comes from the
- *guest and ends the VM on the first lie; nothing the guest sends names a path, a pid or a size to be used on
- *the host.
+ * guest and ends the VM on the first lie; nothing the guest sends names a path, a pid or a size to be used on
+ * the host.
  */
 #ifndef MVRUN_PROTO_FRAME_H
 #define MVRUN_PROTO_FRAME_H

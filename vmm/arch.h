@@ -27,8 +27,7 @@ uint64_t arch_virtio_gpa(void);
 /* From now on a write of 1 to irq_fd raises the interrupt of the device in slot. 0 or -errno. */
 int arch_irq_wire(struct vm *vm, unsigned slot, int irq_fd);
 
-/* Read kernel and initramfs into RAM, write the tables that tell the kernel what there is. After the devices.
- */
+/* Read kernel and initramfs into RAM, write the tables that tell the kernel what there is. After the devices. */
 int arch_load(struct vm *vm, struct err *err);
 
 /* Prepare a new vCPU: features, model-specific registers. On the vCPU's thread, before RAM is complete. */

@@ -65,8 +65,7 @@ static uint32_t reason_final(struct vm *vm)
 {
 	uint32_t reason = vm->end.reason;
 
-	/* A kernel that panics resets the machine (reboot=k panic=-1), or faults when it cannot even do that.
-	 */
+	/* A kernel that panics resets the machine (reboot=k panic=-1), or faults when it cannot even do that. */
 	if ((reason == VMM_EXIT_RESET || reason == VMM_EXIT_TRIPLE_FAULT) &&
 		virtio_console_panicked(&vm->devices.console))
 		return VMM_EXIT_PANIC;

@@ -103,8 +103,8 @@ struct vmm_exit {
 	uint64_t stamps_us[VMM_STAMPS];
 	uint64_t exits_to_user; /* KVM_RUN returns, all vCPUs */
 	char detail[512]; /* one line for the user; "" where the reason says it all */
-	char console[1024]; /* the end of what the guest wrote to its console; raw guest bytes, to be filtered
-			     */
+	/* The end of what the guest wrote to its console; raw guest bytes, to be filtered. */
+	char console[1024];
 };
 
 #endif

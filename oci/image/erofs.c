@@ -246,8 +246,7 @@ static int inodes_put(struct image_writer *image)
 
 /* ---- the whole ---- */
 
-/* CRC-32C, bit by bit: it is computed once per image, over 3 KiB. Not inverted at the end, as EROFS has it.
- */
+/* CRC-32C, bit by bit: it is computed once per image, over 3 KiB. Not inverted at the end, as EROFS has it. */
 static uint32_t crc32c(const uint8_t *data, size_t len)
 {
 	uint32_t crc = UINT32_MAX;

@@ -4,12 +4,12 @@
  *
  * Theory of operation. The guest sees one disk: this image, padded to IMAGE_ALIGN, and behind it the data of
  * the layers, one after another. The image has everything but the contents of regular files; their inodes
- *give block numbers on the whole disk ("flat plain", or for sparse files "chunk based"). From the start:
+ * give block numbers on the whole disk ("flat plain", or for sparse files "chunk based"). From the start:
  *
  *	block 0		1024 bytes left free, superblock, the root's inode
  *	inodes		folders in preorder, each followed by the inodes of what is in it; extended
- *attributes, chunk maps, and short ends of folders and symbolic links stand right behind the inode blocks
- *the rest of folders and of long symbolic links
+ * attributes, chunk maps, and short ends of folders and symbolic links stand right behind the inode blocks
+ * the rest of folders and of long symbolic links
  *
  * Nothing depends on time, memory layout or the order of names in the archives: the same layers and UUID give
  * the same bytes. Only features every kernel since 5.15 has are used (Documentation/filesystems/erofs.rst,

@@ -53,8 +53,7 @@ uint64_t erofs_dir_bytes(const struct tree_node *dir);
  */
 uint32_t erofs_dir_block(struct erofs_dir_cursor *cursor, uint8_t block[static EROFS_BLOCK]);
 
-/* Attributes of an inode as they stand on disk: their size (0 if there are none), and the bytes themselves.
- */
+/* Attributes of an inode as they stand on disk: their size (0 if there are none), and the bytes themselves. */
 uint32_t erofs_xattr_bytes(const struct tree_inode *inode);
 void erofs_xattr_fill(const struct tree_inode *inode, uint8_t *out, uint32_t len);
 

@@ -174,8 +174,7 @@ static void pool_wait(struct pool *pool, const pthread_t *threads, unsigned int 
 			continue;
 		if (atomic_load(pool->load->cancel))
 			atomic_store(&pool->stop, 1);
-		/* Its handler does nothing; flock() returns. A thread that has ended has not been joined yet.
-		 */
+		/* Its handler does nothing; flock() returns. A thread that has ended has not been joined yet. */
 		for (unsigned int i = 0; atomic_load(&pool->stop) && i < n_threads; i++)
 			pthread_kill(threads[i], SIGUSR1);
 		progress_show(pool, false);

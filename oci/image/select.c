@@ -327,8 +327,7 @@ int docker_manifest_read(const struct load *load, json_t **json, struct err *err
 	return 0;
 }
 
-/* Take the names of one entry; of a reference that was given, that one only. False if the entry is not meant.
- */
+/* Take the names of one entry; of a reference that was given, that one only. False if the entry is not meant. */
 static int docker_entry_select(const struct load *load, const json_t *entry, size_t place,
 	struct selection *out, bool *meant, struct err *err)
 {

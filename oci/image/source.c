@@ -48,8 +48,7 @@ int source_parse(const char *text, struct source_spec *spec, struct err *err)
 
 /* ---- opening ---- */
 
-/* Where a file is missing we say so in words of our own: engines read "no such file" as "command not found".
- */
+/* Where a file is missing we say so in words of our own: engines read "no such file" as "command not found". */
 static int open_failed(const char *path, int code, struct err *err)
 {
 	if (code == ENOENT)

@@ -11,8 +11,7 @@ int tar_bad(const struct tar *tar, struct err *err, const char *text);
 /* Copy exactly len bytes out of the archive. The end of the archive is an error. */
 int tar_take(struct tar *tar, void *out, size_t len, struct err *err);
 
-/* A number field: octal, or base-256 where the first byte has its top bit set. -EINVAL, -ERANGE (above max).
- */
+/* A number field: octal, or base-256 where the first byte has its top bit set. -EINVAL, -ERANGE (above max). */
 int tar_number(const uint8_t *field, size_t len, uint64_t max, uint64_t *out);
 
 /* Take in one pax extended header. text has len bytes. global: type 'g', which may change nothing. */

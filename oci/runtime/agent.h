@@ -3,10 +3,10 @@
  * The host's side of the conversation with guest-init (proto/frame.h): a strict state machine.
  *
  * Theory of operation. The spec and START are put into the control socket before the guest has even booted;
- *they wait there until guest-init connects, which saves a round trip. Everything the guest sends is checked:
- *the frame's length against what its type allows before a byte of the payload is looked at, the type against
- *the state, the payload by its decoder. The first frame that does not fit ends the conversation with
- *AGENT_LIED, and the owner ends the machine. Nothing the guest says is used for anything but reporting.
+ * they wait there until guest-init connects, which saves a round trip. Everything the guest sends is checked:
+ * the frame's length against what its type allows before a byte of the payload is looked at, the type against
+ * the state, the payload by its decoder. The first frame that does not fit ends the conversation with
+ * AGENT_LIED, and the owner ends the machine. Nothing the guest says is used for anything but reporting.
  *
  *	state		HELLO		STARTED		START_FAILED	EXITED		WARNING
  *	BOOTING		STARTING	lie		lie		lie		lie

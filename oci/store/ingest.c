@@ -223,8 +223,7 @@ int layer_lock(const struct ingest *ingest, const char *diff_id, struct err *err
 
 		if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0)
 			return err_sys(err, errno, "lock a layer in the store %s", ingest->store->path);
-		/* The holder we waited for, or a sweep, has deleted the file: the lock is on another one now.
-		 */
+		/* The holder we waited for, or a sweep, has deleted the file: the lock is on another one now. */
 		if (st.st_nlink)
 			return fd_steal(&fd);
 	}

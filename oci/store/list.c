@@ -30,8 +30,7 @@ static struct store_entry *list_grow(struct store_list *list)
 	return memset(&list->entries[list->n_entries++], 0, sizeof(*list->entries));
 }
 
-/* Add one image under one name (NULL: none). An image whose record is damaged is listed with what is known.
- */
+/* Add one image under one name (NULL: none). An image whose record is damaged is listed with what is known. */
 static int list_add(struct store *store, struct store_list *list, const struct image_id *id, const char *name)
 {
 	struct store_entry *entry = list_grow(list);

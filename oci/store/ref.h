@@ -26,8 +26,7 @@ struct ref {
  */
 int ref_parse(const char *text, struct ref *out);
 
-/* "docker.io/library/busybox:latest". Needs a tag. 0 or -ENAMETOOLONG (above REF_TEXT_MAX), -EINVAL (no tag).
- */
+/* "docker.io/library/busybox:latest". Needs a tag. 0 or -ENAMETOOLONG (above REF_TEXT_MAX), -EINVAL (no tag). */
 int ref_format(const struct ref *ref, char text[static REF_TEXT_MAX + 1]);
 
 /* Where docker's short form begins: "busybox:latest" in "docker.io/library/busybox:latest". */

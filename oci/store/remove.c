@@ -189,8 +189,7 @@ void store_sweep(struct store *store)
 
 /* ---- images ---- */
 
-/* Take the lease exclusively: -EBUSY while somebody runs the image. An image without a record has no lease.
- */
+/* Take the lease exclusively: -EBUSY while somebody runs the image. An image without a record has no lease. */
 static int lease_break(const struct removal *removal, int *lease_fd, struct err *err)
 {
 	char path[STORE_PATH_MAX];

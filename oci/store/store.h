@@ -20,10 +20,10 @@
  * Users of an image hold its image.json open with a shared flock, the lease; it is dropped by image_close()
  * or by the kernel when the process is gone. Removal takes the store lock exclusively, so no load runs, and
  * then the lease exclusively without waiting, so an image in use is never removed. It unlinks the names
- *first, then the image, then the layers and blobs no remaining image mentions. Who opens image.json while it
- *is being removed finds, once it has the lease, that the file has no name any more, and looks again. Lock
- *order: store lock, ingest directory, one layer lock, lease. Nobody waits for a layer lock while holding
- *another.
+ * first, then the image, then the layers and blobs no remaining image mentions. Who opens image.json while it
+ * is being removed finds, once it has the lease, that the file has no name any more, and looks again. Lock
+ * order: store lock, ingest directory, one layer lock, lease. Nobody waits for a layer lock while holding
+ * another.
  *
  * Nothing here is thread-safe except where said: one struct store per thread, or one user at a time.
  */

@@ -35,8 +35,7 @@ static const struct {
 	uint32_t function, index;
 	uint32_t eax, ebx, ecx, edx;
 } hidden[] = {
-	/* DTES64, MONITOR, DS-CPL, VMX, SMX, EST, TM2, PDCM, DCA, OSXSAVE (KVM's to set); DS, ACPI, TM, PBE
-	 */
+	/* DTES64, MONITOR, DS-CPL, VMX, SMX, EST, TM2, PDCM, DCA, OSXSAVE (KVM's to set); DS, ACPI, TM, PBE */
 	{0x1, 0, 0, 0,
 		BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(15) | BIT(18) | BIT(27),
 		BIT(21) | BIT(22) | BIT(28) | BIT(29) | BIT(31)},

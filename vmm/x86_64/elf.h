@@ -48,8 +48,7 @@ struct elf_image {
 int elf_parse(
 	const uint8_t *head, size_t head_len, uint64_t file_bytes, struct elf_image *image, struct err *err);
 
-/* Choose the way in from the contents of the notes segment (len 0: there is none). Broken notes are ignored.
- */
+/* Choose the way in from the contents of the notes segment (len 0: there is none). Broken notes are ignored. */
 void elf_parse_notes(const uint8_t *notes, size_t len, struct elf_image *image);
 
 /* Both, from a file. Reads with pread; fd stays the caller's. */
