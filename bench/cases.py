@@ -67,8 +67,6 @@ def boot_cases():
     return [
         Case("boot", off + "1 vCPU, 128 MiB", bootvm(), says=OFF, quick=True, ours=True),
         Case("boot-1g-more", off + "1 GiB more", bootvm(memory_mib=128 + 1024), says=OFF, quick=True, ours=True),
-        Case("boot-2cpu", off + "2 vCPUs", bootvm(cpus=2), says=OFF, ours=True),
-        Case("boot-4cpu", off + "4 vCPUs", bootvm(cpus=4), says=OFF, ours=True),
         Case("qemu-boot", off + "QEMU microvm, slim", qemu("/usr/bin/qemu-system-x86_64-microvm"), quick=True),
         Case(
             "qemu-boot-vsock", off + "QEMU microvm, with vsock",

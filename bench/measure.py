@@ -8,6 +8,7 @@ host's idle time (on hardware: the processor time of the command).
 
 import os
 import re
+import signal
 import statistics
 import subprocess
 import time
@@ -35,6 +36,7 @@ USER_REASONS = {
 INTERRUPTED = -4  # errno of kvm_userspace_exit: KVM_RUN was left because of a signal
 
 
+LIMIT_S = 5  # of the host's clock, for one start: ten times the longest case
 TICK_NS = 4000000  # as in stopwatch.c
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp"}
 
@@ -49,7 +51,7 @@ class Stopwatch:
     def __init__(self, program, arena, counts_idle):
         self.program = program
         self.arena = arena
-        self.options = ["-r", arena.path, "-t", "120", *(["-i"] if counts_idle else [])]
+        self.options = ["-r", arena.path, "-t", str(LIMIT_S), *(["-i"] if counts_idle else [])]
 
     def run(self, case, phase=0.0):
         """One start of a case at a phase (0 to 1) of the host's tick: {ns, busy_ns, rss_kib}; raises Failed for a
@@ -59,6 +61,8 @@ class Stopwatch:
         if result.returncode != 0 or not result.stdout:
             raise Failed(result.stderr.strip() or "stopwatch failed")
         elapsed_ns, idle_ns, user_us, system_us, rss_kib, faults, status = map(int, result.stdout.split())
+        if status == signal.SIGKILL:
+            raise Failed("not done after %d s: killed" % LIMIT_S)
         if status not in case.statuses:
             raise Failed("wait status %#x: %s" % (status, result.stderr.strip()[-300:]))
         busy_ns = elapsed_ns - idle_ns if "-i" in self.options else (user_us + system_us) * 1000
