@@ -13,21 +13,13 @@ out_has_times() {
 	[ "$(grep -cE "$1" "$out")" -ge "$2" ]
 }
 
-last="run debian-s6"
-: >"$out"
-env --default-signal=INT,QUIT mvrun run --rm --name s6 debian-s6 >"$out" 2>"$err" </dev/null &
-child=$!
+launch run --rm --name s6 debian-s6
 check "both services come up" wait_for out_has_times '^service (one|two) up' 2
 kill -s HUP "$child"
 sleep 1
 check "SIGHUP rescans and changes nothing" kill -0 "$child"
 kill -s TERM "$child"
-(sleep 40 && kill -9 "$child") 2>/dev/null &
-dog=$!
-status=0
-wait "$child" 2>/dev/null || status=$?
-pkill -P "$dog"
-kill "$dog" 2>/dev/null
+finished
 check_status "SIGTERM ends the tree" 0
 check "every service was stopped" wait_for out_has_times '^service (one|two) down$' 2
 check "the tree said goodbye" out_has '^tree down$'

@@ -67,11 +67,10 @@ nothing_left "SIGKILL of the VMM"
 vm run --rm --name taken tools echo again
 check "the name is free again" out_is again
 
-env --default-signal=INT mvrun run --rm --name taken tools sh -c 'echo ready; sleep 100' >"$tmp/ready2" 2>&1 </dev/null &
-holder=$!
-check "another named container runs" wait_for grep -q ready "$tmp/ready2"
-kill -9 "$holder"
-wait "$holder" 2>/dev/null
+launch run --rm --name taken tools sh -c 'echo ready; sleep 100'
+check "another named container runs" wait_for out_has ready
+kill -9 "$child"
+finished
 check "SIGKILL of mvrun leaves no VM" no_processes
 vm run --rm --name taken tools echo again
 check "and the name is free again" out_is again
@@ -80,20 +79,11 @@ nothing_left "SIGKILL of mvrun"
 # ---- Ctrl-C at 20 moments of a life, on a terminal-less run and below --init
 leftover=0
 for ((i = 0; i < 20; i++)); do
-	env --default-signal=INT mvrun run --rm --init --name victim tools sleep 100 >"$out" 2>"$err" </dev/null &
-	victim=$!
-	# The shell and env, which it is at first, ignore SIGINT.
-	wait_for grep -qx mvrun "/proc/$victim/comm"
+	launch run --rm --init --name victim tools sleep 100
 	sleep "$(printf '0.%03d' $((i * i * 2)))"
 	[ $((i % 4)) -ne 3 ] || sleep 1.5
-	kill -INT "$victim"
-	(sleep 30 && kill -9 "$victim") 2>/dev/null &
-	dog=$!
-	status=0
-	wait "$victim" 2>/dev/null || status=$?
-	pkill -P "$dog"
-	kill "$dog" 2>/dev/null
-	wait "$dog" 2>/dev/null
+	kill -INT "$child"
+	finished
 	last="run --init sleep 100, Ctrl-C number $i"
 	[ "$status" -eq 130 ] || { leftover=$((leftover + 1)) && show_last; }
 done

@@ -13,13 +13,17 @@ mkdir "$canary"
 echo untouched >"$canary/file"
 
 canary_sings() {
-	[ "$(ls -A "$canary")" = file ] && [ "$(cat "$canary/file")" = untouched ]
+	local names=("$canary"/*) text
+	text_of "$canary/file"
+	[ "${names[*]}" = "$canary/file" ] && [ "$text" = untouched ]
 }
 
-# clean_store: what a refused load may leave of a store is an empty one.
+# What a refused load may leave of a store is an empty one.
 clean_store() {
-	[ -z "$(find "$MVRUN_STORE"/{ingest,images,refs} -mindepth 1 2>/dev/null)" ] &&
-		[ -z "$(find "$MVRUN_STORE/layers" -name '*.lock' -o -name '*.tmp' 2>/dev/null)" ]
+	shopt -s nullglob
+	local left=("$MVRUN_STORE"/{ingest,images,refs}/*)
+	shopt -u nullglob
+	[ ${#left[@]} -eq 0 ]
 }
 
 # ---- images
@@ -33,6 +37,8 @@ while IFS=$'\t' read -r name source pattern; do
 	check "load $name: the host is untouched" canary_sings
 done <"$images/broken/list"
 cd / || exit 1
+check "after all broken images: no lock or temporary file of a layer" \
+	[ -z "$(find "$MVRUN_STORE/layers" -type f ! -name '*.data' ! -name '*.tab' 2>/dev/null)" ]
 nothing_left "after all broken images"
 vm run --rm "oci:$images/broken/digest:latest" true
 refused "run of a broken image" digest

@@ -57,12 +57,13 @@ refused "run without permission for /dev/kvm" 'permission|access|kvm'
 with_dev all "${nobody[@]}" mvrun run --rm tools sh -c 'id -u; hostname x 2>/dev/null; echo done'
 check_status "run without root" 0
 check "run without root: root inside" out_is "$(printf '0\ndone')"
-with_dev all "${nobody[@]}" mvrun load --name mine "oci:$images/tools:latest"
+cp -a "$images/tools" "$tmp/tools"
+with_dev all "${nobody[@]}" mvrun load --name mine "oci:$tmp/tools:latest"
 check_status "load without root" 0
 with_dev all setpriv --reuid 65534 --regid 65534 --clear-groups env -u MVRUN_STORE -u MVRUN_STATE HOME=/nonexistent \
 	XDG_RUNTIME_DIR= mvrun run --rm tools true
 refused "neither a store nor a home" .
-rm -rf "$tmp/store"
+rm -rf "$tmp/store" "$tmp/tools"
 
 # ---- disk full: a store of a few MiB, and one of a few files
 export MVRUN_STORE=$tmp/small
@@ -91,26 +92,25 @@ check_status "a store made anew" 0
 
 # ---- interrupted loads
 empty_ingest() {
-	[ -z "$(ls -A "$MVRUN_STORE/ingest")" ]
+	[ -z "$(ls -A "$MVRUN_STORE/ingest" 2>/dev/null)" ]
 }
 statuses=''
-for delay in 0.02 0.1 0.3 0.7 1.2; do
-	env --default-signal=INT mvrun load "oci:$images/debian:gzip" >"$out" 2>"$err" </dev/null &
-	loader=$!
+for delay in 0 0.1 0.3 0.7 1.2; do
+	rm -rf "$MVRUN_STORE"
+	launch load "oci:$images/debian:gzip"
 	sleep "$delay"
-	kill -INT "$loader"
-	status=0
-	wait "$loader" || status=$?
+	kill -INT "$child"
+	finished
 	statuses="$statuses $status"
 	check "Ctrl-C in a load after $delay s: nothing half-done" empty_ingest
 	check "Ctrl-C in a load after $delay s: no process" no_processes
 done
 check "Ctrl-C in a load: 130 each time ($statuses )" [ "$statuses" = " 130 130 130 130 130" ]
-mvrun load "oci:$images/debian:gzip" >"$out" 2>"$err" </dev/null &
-loader=$!
+launch load "oci:$images/debian:gzip"
 sleep 0.7
-kill -9 "$loader"
-wait "$loader" 2>/dev/null
+kill -9 "$child"
+finished
+check_status "SIGKILL in a load" 137
 check "SIGKILL in a load: no process" no_processes
 vm load "oci:$images/scratch:latest"
 check_status "the next load works" 0

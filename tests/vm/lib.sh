@@ -7,6 +7,7 @@
 #                           $out and $err say what came of it
 #   check WHAT COMMAND...   one check: COMMAND must succeed. Prints nothing then (V=1: a line), else what `vm` saw last
 #   check_status WHAT N     the last `vm` ended with N
+#   launch ARG..., finished the same in the background, for signals
 #   skip WHAT WHY           says that something cannot be checked here; does not count
 #
 # The groups share an image store and a state directory (see run), and what must not be left behind is compared with
@@ -56,9 +57,37 @@ vm() {
 	seconds=$((SECONDS - start))
 }
 
+# launch ARG...: mvrun in the background, as $child, with the signals a terminal gives it (bash starts background jobs
+# with SIGINT ignored). Comes back when it runs: the shell and env, which it is at first, may lose a signal.
+launch() {
+	runs=$((runs + 1))
+	last=${*@Q}
+	status=0
+	env --default-signal=INT,QUIT,HUP mvrun "$@" </dev/null >"$out" 2>"$err" &
+	child=$!
+	wait_for is_mvrun "$child"
+}
+
+is_mvrun() {
+	local comm
+	[ -e "/proc/$1/exe" ] || return 0
+	read -r comm <"/proc/$1/comm" && [[ $comm == mvrun* ]]
+}
+
+# finished: waits for what launch started; its $status. What does not end by itself within 30 seconds is killed.
+finished() {
+	(sleep 30 && kill -9 "$child") 2>/dev/null &
+	local dog=$!
+	status=0
+	wait "$child" 2>/dev/null || status=$?
+	pkill -P "$dog"
+	kill "$dog" 2>/dev/null
+	wait "$dog" 2>/dev/null
+}
+
 pass() {
 	passed=$((passed + 1))
-	[ -z "${V:-}" ] || echo "ok   $group: $1"
+	[ -z "${V:-}" ] || printf 'ok   %s: %s  (at %d s)\n' "$group" "$1" "$SECONDS"
 }
 
 check() {
@@ -87,10 +116,21 @@ finish() {
 	exit
 }
 
-# ---- what checks say about the last `vm`
+# ---- what checks say about the last `vm`; without processes of their own where that is easy, since each one costs
+# ---- an emulated machine milliseconds
+
+# text_of FILE: its text, without newlines at the end, in $text.
+text_of() {
+	IFS= read -r -d '' text <"$1" || true
+	while [[ $text == *$'\n' ]]; do
+		text=${text%$'\n'}
+	done
+}
 
 out_is() {
-	[ "$(cat "$out")" = "$1" ]
+	local text
+	text_of "$out"
+	[ "$text" = "$1" ]
 }
 
 out_has() {
@@ -105,13 +145,22 @@ err_is_empty() {
 	[ ! -s "$err" ]
 }
 
+# err_has REGEX, in any case of letters
 err_has() {
-	grep -qiE -- "$1" "$err"
+	local text
+	text_of "$err"
+	shopt -s nocasematch
+	[[ $text =~ $1 ]]
+	local result=$?
+	shopt -u nocasematch
+	return $result
 }
 
 # An error for a person: one line, from mvrun, without control characters.
 err_is_one_line() {
-	[ "$(wc -l <"$err")" -eq 1 ] && grep -q '^mvrun: ' "$err" && ! LC_ALL=C grep -q '[[:cntrl:]]' "$err"
+	local text
+	text_of "$err"
+	[[ $text == "mvrun: "* && ! $text =~ [[:cntrl:]] ]]
 }
 
 # refused WHAT PATTERN [STATUS]: the last `vm` was refused with one line that matches PATTERN.
