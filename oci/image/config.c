@@ -14,12 +14,27 @@ static int bad(struct err *err, const char *key)
 	return err_set(err, EBADMSG, "configuration: \"%s\" is malformed", key);
 }
 
+/* Well-formed, and still more than we take: whoever made the image is told which of the two it is. */
+static int too_many(struct err *err, const char *key, size_t n)
+{
+	return err_set(
+		err, E2BIG, "configuration: \"%s\" has %zu entries, the limit is %d", key, n, LIST_MAX);
+}
+
+static int too_long(struct err *err, const char *key, size_t len)
+{
+	return err_set(err, E2BIG, "configuration: \"%s\" has a text of %zu bytes, the limit is %u", key, len,
+		TEXT_MAX);
+}
+
 static int text_copy(const json_t *object, const char *key, char **out, struct err *err)
 {
 	const char *text = json_text(object, key);
 
-	if (!text || strlen(text) > TEXT_MAX)
+	if (!text)
 		return bad(err, key);
+	if (strlen(text) > TEXT_MAX)
+		return too_long(err, key, strlen(text));
 	*out = strdup(text);
 	return *out ? 0 : err_set(err, ENOMEM, "out of memory");
 }
@@ -44,14 +59,18 @@ static int array_copy(const json_t *object, const char *key, struct image_string
 
 	if (!array || json_is_null(array))
 		return 0;
-	if (!json_is_array(array) || n > LIST_MAX)
+	if (!json_is_array(array))
 		return bad(err, key);
+	if (n > LIST_MAX)
+		return too_many(err, key, n);
 	ret = list_alloc(out, n);
 	for (size_t i = 0; i < n && !ret; i++) {
 		const char *text = json_string_value(json_array_get(array, i));
 
-		if (!text || strlen(text) > TEXT_MAX)
+		if (!text)
 			return bad(err, key);
+		if (strlen(text) > TEXT_MAX)
+			return too_long(err, key, strlen(text));
 		ret = list_add(out, text);
 	}
 	return ret ? err_set(err, ENOMEM, "out of memory") : 0;
@@ -69,13 +88,17 @@ static int object_copy(
 
 	if (!map || json_is_null(map))
 		return 0;
-	if (!json_is_object(map) || n > LIST_MAX)
+	if (!json_is_object(map))
 		return bad(err, key);
+	if (n > LIST_MAX)
+		return too_many(err, key, n);
 	ret = list_alloc(out, values ? 2 * n : n);
 	json_object_foreach(map, name, value)
 	{
-		if (strlen(name) > TEXT_MAX || (values && !json_is_string(value)))
+		if (values && !json_is_string(value))
 			return bad(err, key);
+		if (strlen(name) > TEXT_MAX)
+			return too_long(err, key, strlen(name));
 		if (!ret)
 			ret = list_add(out, name);
 		if (!ret && values)
@@ -94,7 +117,9 @@ static int healthcheck_copy(const json_t *config, struct image *image, struct er
 		json_is_object(check) ? json_dumps(check, JSON_COMPACT | JSON_SORT_KEYS) : strdup("");
 	if (!image->healthcheck)
 		return err_set(err, ENOMEM, "out of memory");
-	return strlen(image->healthcheck) > TEXT_MAX ? bad(err, "Healthcheck") : 0;
+	return strlen(image->healthcheck) > TEXT_MAX
+		       ? too_long(err, "Healthcheck", strlen(image->healthcheck))
+		       : 0;
 }
 
 static int process_read(const json_t *config, struct image *image, struct err *err)

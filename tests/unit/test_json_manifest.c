@@ -150,6 +150,33 @@ static void test_config(void **state)
 	json_decref(json);
 }
 
+/* What config_read() says about a configuration with n strings of len bytes under key. */
+static void assert_config_says(const char *key, size_t n, size_t len, const char *words)
+{
+	char *text = calloc(1, len + 1);
+	json_t *list = json_array(), *json = json_pack("{s:{s:o}}", "config", key, list);
+	struct err err = ERR_INIT;
+	struct image image = {.lease_fd = -1};
+
+	memset(text, 'x', len);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(text));
+	assert_int_equal(config_read(json, 0, &image, &err), -E2BIG);
+	assert_non_null(strstr(err.text, key));
+	assert_non_null(strstr(err.text, words));
+	image_close(&image);
+	json_decref(json);
+	free(text);
+}
+
+static void test_config_with_too_much(void **state)
+{
+	(void)state;
+	assert_config_says("Env", 20001, 1, "has 20001 entries, the limit is 16384");
+	assert_config_says("Cmd", 16385, 1, "has 16385 entries");
+	assert_config_says("Entrypoint", 1, (1 << 20) + 1, "1048577 bytes, the limit is 1048576");
+}
+
 static int score(const char *want, const char *have)
 {
 	struct platform a, b;
@@ -192,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_manifest),
 		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_config_with_too_much),
 		cmocka_unit_test(test_platforms),
 	};
 
