@@ -2,6 +2,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <string.h>
 #include <strings.h>
 
 /* Take decimal digits off *text. 0, -EINVAL where there is none, -ERANGE where they do not fit. */
@@ -37,6 +38,35 @@ int num_parse_u64(const char *text, uint64_t max, uint64_t *out)
 	return 0;
 }
 
+/*
+ * Take a decimal such as 1.5, .5 or 1. off *text and multiply it by unit (at most 2^40), rounding down. As
+ * digits_take.
+ */
+static int decimal_take(const char **text, uint64_t unit, uint64_t *out)
+{
+	const char *at = *text, *point, *end;
+	uint64_t whole = 0, part = 0;
+	int ret = *at == '.' ? 0 : digits_take(&at, &whole);
+
+	if (ret)
+		return ret;
+	point = end = at;
+	if (*point == '.') {
+		for (end++; *end >= '0' && *end <= '9'; end++)
+			;
+		if (end == *text + 1)
+			return -EINVAL;
+	}
+	/* From the last digit to the first, so that no more than one is ever in flight, and the result exact. */
+	for (at = end - 1; at > point; at--)
+		part = ((uint64_t)(*at - '0') * unit + part) / 10;
+	if (__builtin_mul_overflow(whole, unit, &whole) || __builtin_add_overflow(whole, part, &whole))
+		return -ERANGE;
+	*text = end;
+	*out = whole;
+	return 0;
+}
+
 /* The power of two a size suffix stands for, or -1. */
 static int suffix_shift(const char *suffix)
 {
@@ -55,40 +85,35 @@ static int suffix_shift(const char *suffix)
 
 int num_parse_size(const char *text, uint64_t *bytes)
 {
+	int ret, shift = suffix_shift(text + strspn(text, "0123456789."));
 	uint64_t value;
-	int shift, ret = digits_take(&text, &value);
 
-	if (ret)
-		return ret;
-	shift = suffix_shift(text);
 	if (shift < 0)
 		return -EINVAL;
-	if (value > (uint64_t)INT64_MAX >> shift)
+	ret = decimal_take(&text, UINT64_C(1) << shift, &value);
+	if (ret)
+		return ret;
+	/* What is left is the suffix, unless there was a second point. */
+	if (*text == '.')
+		return -EINVAL;
+	if (value > INT64_MAX)
 		return -ERANGE;
-	*bytes = value << shift;
+	*bytes = value;
 	return 0;
 }
 
 int num_parse_milli(const char *text, uint64_t max_milli, uint64_t *milli)
 {
-	uint64_t whole, part = 0, scale = 100;
-	int ret = digits_take(&text, &whole);
+	uint64_t value;
+	int ret = decimal_take(&text, 1000, &value);
 
 	if (ret)
 		return ret;
-	if (*text == '.') {
-		if (text[1] < '0' || text[1] > '9')
-			return -EINVAL;
-		for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10)
-			part += (uint64_t)(*text - '0') * scale;
-	}
 	if (*text)
 		return -EINVAL;
-	if (__builtin_mul_overflow(whole, 1000, &whole) || __builtin_add_overflow(whole, part, &whole))
+	if (value > max_milli)
 		return -ERANGE;
-	if (whole > max_milli)
-		return -ERANGE;
-	*milli = whole;
+	*milli = value;
 	return 0;
 }
 

@@ -18,12 +18,16 @@
 int num_parse_u64(const char *text, uint64_t max, uint64_t *out);
 
 /*
- * Parse a size as docker writes it: a number and an optional suffix b, k, m, g, t (any case, powers of 1024,
- * an optional "b" or "ib" behind it). 0, -EINVAL or -ERANGE (does not fit 63 bits).
+ * Parse a size as docker writes it: a decimal such as 512 or 1.5 and an optional suffix b, k, m, g, t (any
+ * case, powers of 1024, an optional "b" or "ib" behind it); parts of a byte are dropped. 0, -EINVAL or -ERANGE
+ * (does not fit 63 bits).
  */
 int num_parse_size(const char *text, uint64_t *bytes);
 
-/* Parse a decimal fraction such as 1.5 into thousandths (1500). 0, -EINVAL, -ERANGE (above max_milli). */
+/*
+ * Parse a decimal such as 1.5, .5 or 1. into thousandths (1500); what is less is dropped. 0, -EINVAL, -ERANGE
+ * (above max_milli).
+ */
 int num_parse_milli(const char *text, uint64_t max_milli, uint64_t *milli);
 
 /* Round up to a multiple of align, a power of two. False if the result does not fit. */

@@ -44,7 +44,7 @@ const struct option run_option_table[] = {
 		AT(network)},
 	{"memory", 'm', OPTION_TEXT, "SIZE",
 		"Memory of the machine, taken from the host as it is used (512m)", "Limits", AT(memory)},
-	{"cpus", 0, OPTION_TEXT, "N", "CPUs, fractions allowed (1)", NULL, AT(cpus)},
+	{"cpus", 0, OPTION_TEXT, "N", "CPUs, fractions allowed; 0 for all of the host's (1)", NULL, AT(cpus)},
 	{"pids-limit", 0, OPTION_TEXT, "N", "Most processes at once; -1 for no limit (-1)", NULL,
 		AT(pids_limit)},
 	{"ulimit", 0, OPTION_LIST, "NAME=SOFT[:HARD]", "A limit of setrlimit(2), such as nofile=1024:2048",

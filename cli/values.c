@@ -22,7 +22,7 @@ int value_memory(const char *text, uint64_t *bytes, struct err *err)
 
 	if (ret == -EINVAL)
 		return err_set(err, EINVAL,
-			"--memory %s: not a size: a number and b, k, m or g, such as 512m", text);
+			"--memory %s: not a size: a number and b, k, m or g, such as 512m or 1.5g", text);
 	if (!ret && value < VMM_RAM_MIN_BYTES)
 		return err_set(err, EINVAL, "--memory %s is too little: a machine needs at least %llu MiB",
 			text, (unsigned long long)(VMM_RAM_MIN_BYTES / MIB));
@@ -38,11 +38,16 @@ int value_cpus(const char *text, unsigned available, uint64_t *milli, struct err
 	uint64_t value, max = available < VMM_VCPUS_MAX ? available : VMM_VCPUS_MAX;
 	int ret = num_parse_milli(text, max * 1000, &value);
 
+	/* Zero as written, not what was rounded down to it. */
+	if (!ret && !value && strspn(text, "0.") == strlen(text))
+		value = max * 1000;
+
 	if (ret == -EINVAL)
 		return err_set(err, EINVAL, "--cpus %s: not a number of CPUs, such as 2 or 0.5", text);
 	if (ret || value < 10)
-		return err_set(err, EINVAL, "--cpus %s is not possible here: the range is from 0.01 to %llu",
-			text, (unsigned long long)max);
+		return err_set(err, EINVAL,
+			"--cpus %s is not possible here: the range is from 0.01 to %llu, 0 is no limit", text,
+			(unsigned long long)max);
 	*milli = value;
 	return 0;
 }

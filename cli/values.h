@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* "512m": within what a machine can have; rounded up to whole MiB. */
+/* "512m", "1.5g": within what a machine can have; rounded up to whole MiB. */
 int value_memory(const char *text, uint64_t *bytes, struct err *err);
 
-/* "1.5": from 0.01 to the number of CPUs there are; in thousandths. */
+/* "1.5": from 0.01 to the number of CPUs there are, or 0 for all of them; in thousandths. */
 int value_cpus(const char *text, unsigned available, uint64_t *milli, struct err *err);
 
 /* "100"; -1 and 0 mean no limit. */

@@ -29,7 +29,9 @@ static void test_size_suffixes(void **state)
 		const char *text;
 		uint64_t bytes;
 	} good[] = {{"1", 1}, {"10b", 10}, {"2k", 2 * KIB}, {"3M", 3 * MIB}, {"4mb", 4 * MIB},
-		{"5MiB", 5 * MIB}, {"6g", 6 * GIB}, {"1T", 1024 * GIB}};
+		{"5MiB", 5 * MIB}, {"6g", 6 * GIB}, {"1T", 1024 * GIB}, {"1.5g", 1536 * MIB},
+		{".5m", 512 * KIB}, {"2.k", 2 * KIB}, {"0.1g", 107374182}, {"1.7", 1},
+		{"0.99999999999999999999k", 1023}, {"7.999999999999999999999999999999t", 8 * 1024 * GIB - 1}};
 	uint64_t bytes = 0;
 
 	(void)state;
@@ -40,9 +42,16 @@ static void test_size_suffixes(void **state)
 	assert_int_equal(num_parse_size("9223372036854775807", &bytes), 0);
 	assert_int_equal(num_parse_size("9223372036854775808", &bytes), -ERANGE);
 	assert_int_equal(num_parse_size("8388608t", &bytes), -ERANGE);
-	for (const char *const *bad = (const char *const[]){"", "m", "1x", "1mm", "1.5g", "-1m", "1 m", NULL};
+	assert_int_equal(num_parse_size("9223372036854775807.9", &bytes), 0);
+	assert_int_equal(num_parse_size("18446744073709551615.9", &bytes), -ERANGE);
+	assert_int_equal(num_parse_size("18446744073709551616.0", &bytes), -ERANGE);
+	assert_int_equal(num_parse_size("16777216.5t", &bytes), -ERANGE);
+	bytes = 7;
+	for (const char *const *bad = (const char *const[]){"", "m", "1x", "1mm", "1.2.3g", "1..5g", ".",
+		     ".g", "..5", "-1m", "1 m", "1,5g", NULL};
 		*bad; bad++)
 		assert_int_equal(num_parse_size(*bad, &bytes), -EINVAL);
+	assert_int_equal(bytes, 7);
 }
 
 static void test_fractions_are_thousandths(void **state)
@@ -58,9 +67,16 @@ static void test_fractions_are_thousandths(void **state)
 	assert_int_equal(milli, 2000);
 	assert_int_equal(num_parse_milli("65", 64000, &milli), -ERANGE);
 	assert_int_equal(num_parse_milli("18446744073709551615", UINT64_MAX, &milli), -ERANGE);
-	assert_int_equal(num_parse_milli(".5", 64000, &milli), -EINVAL);
-	assert_int_equal(num_parse_milli("1.5x", 64000, &milli), -EINVAL);
-	assert_int_equal(num_parse_milli("1.", 64000, &milli), -EINVAL);
+	assert_int_equal(num_parse_milli(".5", 64000, &milli), 0);
+	assert_int_equal(milli, 500);
+	assert_int_equal(num_parse_milli("1.", 64000, &milli), 0);
+	assert_int_equal(milli, 1000);
+	assert_int_equal(num_parse_milli("0.9999", 64000, &milli), 0);
+	assert_int_equal(milli, 999);
+	assert_int_equal(num_parse_milli("64.001", 64000, &milli), -ERANGE);
+	for (const char *const *bad = (const char *const[]){"", ".", "1.5x", "1.2.3", "-.5", "1e3", NULL};
+		*bad; bad++)
+		assert_int_equal(num_parse_milli(*bad, 64000, &milli), -EINVAL);
 }
 
 static void test_align_up_never_wraps(void **state)

@@ -70,7 +70,7 @@ done <<'END'
 --memory|abc|memory
 --memory|512x|memory
 --memory|9999t|memory
---cpus|0|cpu
+--cpus|0.001|cpu
 --cpus|10000|cpu
 --cpus|-1|cpu
 --cpus|1e9|cpu
