@@ -99,7 +99,7 @@ RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/claim.c 
 	oci/runtime/names.c oci/runtime/paths.c oci/runtime/relay.c oci/runtime/session.c oci/runtime/signals.c \
 	oci/runtime/spawn.c oci/runtime/streams.c oci/runtime/terminal.c oci/runtime/timings.c
 CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/imagecmd.c cli/images.c cli/load.c \
-	cli/options.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
+	cli/options.c cli/output.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
 
 UNIT_TESTS_x86_64 := boot cpuid elf ioapic
 UNIT_TESTS := num base proto gmem gmem_worlds giov queue queue_worlds mmio blk console rng vsock session options run_values container bus config $(UNIT_TESTS_$(ARCH)) guest_life guest_path guest_relay guest_seccomp guest_user ref store tar_name tar_reader merge layout_table json_manifest

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* mvrun doctor: what this host can do, and what to do about what it cannot. */
 #include "cli/command.h"
+#include "cli/output.h"
 #include "oci/runtime/host_check.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 struct doctor_options {
 	const char *format, *store;
@@ -43,24 +42,21 @@ static void print_text(const struct check_list *list)
 					: "mvrun run does not work on this host: see what failed above.");
 }
 
-static int print_json(const struct check_list *list)
+static int print_json(const struct check_list *list, struct err *err)
 {
-	json_t *checks = json_array(), *root;
-	int ret = 0;
+	json_t *checks = json_array();
 
-	for (size_t i = 0; i < list->n; i++) {
+	for (size_t i = 0; checks && i < list->n; i++) {
 		const struct check *check = &list->checks[i];
+		json_t *item = json_pack("{s:s, s:s, s:s, s:s}", "Name", check->name, "Status",
+			status_names[check->status], "Detail", check->detail, "Fix", check->fix);
 
-		ret |= json_array_append_new(checks,
-			json_pack("{s:s, s:s, s:s, s:s}", "Name", check->name, "Status",
-				status_names[check->status], "Detail", check->detail, "Fix", check->fix));
+		if (json_array_append_new(checks, item)) {
+			json_decref(checks);
+			checks = NULL;
+		}
 	}
-	root = json_pack("{s:b, s:o}", "Ok", host_fit(list), "Checks", checks);
-	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)))
-		ret = -1;
-	putchar('\n');
-	json_decref(root);
-	return ret;
+	return output_json(json_pack("{s:b, s:o}", "Ok", host_fit(list), "Checks", checks), err);
 }
 
 static int run_doctor(const struct command *self, int argc, char **argv)
@@ -69,22 +65,24 @@ static int run_doctor(const struct command *self, int argc, char **argv)
 	struct operands operands;
 	struct check_list list;
 	struct err err = ERR_INIT;
+	bool json = false;
 	int ret = options_parse(self->options, OPTIONS_ANYWHERE, argc, argv, &options, &operands, &err);
 
 	if (ret == OPTIONS_HELP)
 		return help_command(self);
-	if (!ret && options.format && strcmp(options.format, "json") != 0 &&
-		strcmp(options.format, "text") != 0)
-		ret = err_set(&err, EINVAL, "--format takes text or json, not \"%s\"", options.format);
+	if (!ret)
+		ret = output_format(options.format, "text", &json, &err);
 	if (ret || operands_wrong(operands.n_items, 0, 0, &err))
 		return command_misused(self, &err);
 	host_check(&list, options.store);
-	if (options.json || (options.format && !strcmp(options.format, "json")))
-		ret = print_json(&list);
-	else
+	if (options.json || json) {
+		ret = print_json(&list, &err);
+	} else {
 		print_text(&list);
-	if (ret || fflush(stdout))
-		return EXIT_OURS;
+		ret = output_flush(&err);
+	}
+	if (ret)
+		return command_fail(&err);
 	return host_fit(&list) ? 0 : 1;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Help, written from the tables that drive parsing. */
 #include "cli/command.h"
+#include "cli/output.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,11 +58,6 @@ static void print_examples(const char *examples)
 	}
 }
 
-static int help_end(void)
-{
-	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : EXIT_OURS;
-}
-
 int help_command(const struct command *command)
 {
 	printf("Usage: mvrun %s %s\n\n", command->name, command->usage);
@@ -79,7 +75,7 @@ int help_command(const struct command *command)
 	}
 	if (command->examples[0])
 		print_examples(command->examples);
-	return help_end();
+	return output_end(0);
 }
 
 int help_program(void)
@@ -93,7 +89,7 @@ int help_program(void)
 		       "mvrun run -it busybox sh\n"
 		       "mvrun busybox uname -r\n");
 	printf("\n'mvrun COMMAND --help' says more about a command, mvrun(1) more about everything.\n");
-	return help_end();
+	return output_end(0);
 }
 
 static const struct option help_options[] = {{0}};

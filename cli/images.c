@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* mvrun images: what is in the store. */
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/text.h"
 #include "oci/store/store.h"
 
@@ -17,7 +18,7 @@
 
 struct images_options {
 	const char *format, *store;
-	bool quiet, no_trunc, all, digests;
+	bool quiet, no_trunc, all, digests, json;
 };
 
 static const struct option images_options[] = {
@@ -150,18 +151,17 @@ static json_t *entry_json(const struct store_entry *entry)
 		(json_int_t)entry->size_bytes);
 }
 
-static int list_as_json(const struct store_list *list)
+static int list_as_json(const struct store_list *list, struct err *err)
 {
 	json_t *array = json_array();
-	int ret = array ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !ret && i < list->n_entries; i++)
-		ret = json_array_append_new(array, entry_json(&list->entries[i])) ? -ENOMEM : 0;
-	if (!ret && json_dumpf(array, stdout, JSON_INDENT(2)))
-		ret = -EIO;
-	putchar('\n');
-	json_decref(array);
-	return ret;
+	for (size_t i = 0; array && i < list->n_entries; i++) {
+		if (json_array_append_new(array, entry_json(&list->entries[i]))) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return output_json(array, err);
 }
 
 /* An image with several names has several entries, but one ID to print. */
@@ -203,17 +203,13 @@ static void list_filter(struct store_list *list, const char *wanted)
 
 static int list_print(struct store_list *list, const struct images_options *options, struct err *err)
 {
-	int ret = 0;
-
 	if (options->quiet)
 		list_as_ids(list, options->no_trunc);
-	else if (options->format && !strcmp(options->format, "json"))
-		ret = list_as_json(list);
-	else
-		ret = list_as_table(list, options);
-	if (!ret && (fflush(stdout) || ferror(stdout)))
-		ret = -EIO;
-	return ret ? err_sys(err, ret, "print the list") : 0;
+	else if (options->json)
+		return list_as_json(list, err);
+	else if (list_as_table(list, options))
+		return err_sys(err, ENOMEM, "print the list");
+	return output_flush(err);
 }
 
 static int images_list(const struct images_options *options, const struct operands *operands, struct err *err)
@@ -248,9 +244,8 @@ static int run_images(const struct command *self, int argc, char **argv)
 
 	if (ret == OPTIONS_HELP)
 		return help_command(self);
-	if (!ret && options.format && strcmp(options.format, "json") != 0 &&
-		strcmp(options.format, "table") != 0)
-		ret = err_set(&err, EINVAL, "--format takes table or json, not \"%s\"", options.format);
+	if (!ret)
+		ret = output_format(options.format, "table", &options.json, &err);
 	if (ret || operands_wrong(operands.n_items, 0, 1, &err))
 		return command_misused(self, &err);
 	return images_list(&options, &operands, &err) ? command_fail(&err) : 0;

@@ -9,6 +9,7 @@
  */
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/output.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ int main(int argc, char **argv)
 	const struct command *command;
 	const char *debug = getenv("MVRUN_DEBUG");
 
+	output_init();
 	log_init("mvrun", debug && *debug && strcmp(debug, "0") != 0 ? LOG_DEBUG : LOG_WARN);
 	if (argc < 2) {
 		help_program();

@@ -2,6 +2,7 @@
 /* mvrun rmi: remove images. */
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "oci/store/store.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ static int remove_all(struct store *store, const struct operands *names, bool fo
 		struct err err = ERR_INIT;
 		int ret = store_remove(store, names->items[i], force, on_removed, NULL, &err);
 
-		fflush(stdout);
+		output_flush(NULL);
 		if (!ret || (ret == -ENOENT && force))
 			continue;
 		log_error("%s", err.text);
@@ -67,7 +68,7 @@ static int run_rmi(const struct command *self, int argc, char **argv)
 	}
 	status = remove_all(&store, &operands, options.force);
 	store_close(&store);
-	return status;
+	return output_end(status);
 }
 
 const struct command command_rmi = {

@@ -131,7 +131,6 @@ static void report(void *ctx, const char *name, const char *id)
 		printf("Loaded image: %s\n", name);
 	else
 		printf("Loaded image ID: %s\n", id);
-	fflush(stdout);
 }
 
 /* What a failed load has completed but nothing mentions: give the space back, if nobody else is at work. */
@@ -178,7 +177,10 @@ static int load_command(int argc, char **argv, struct err *err)
 	store_close(&store);
 	if (ret)
 		return err_wrap(err, "load %.200s", args.source);
-	return fflush(stdout) || ferror(stdout) ? err_set(err, EIO, "cannot write to standard output") : 0;
+	errno = 0;
+	if (fflush(stdout) || ferror(stdout))
+		return err_sys(err, errno ? errno : EIO, "write to standard output");
+	return 0;
 }
 
 int main(int argc, char **argv)
