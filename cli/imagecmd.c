@@ -25,15 +25,34 @@ bool image_name_is_source(const char *name)
 	return false;
 }
 
+/* program, load, four options with their values, --quiet, --, the source, NULL */
+#define ARGS_MAX 14
+
 /* exec takes char *const * for history's sake and writes to none of them. */
-static void argv_fill(char **argv, const char *const *args)
+static char *word(const char *text)
 {
-	static const char program[] = IMAGE_FILE;
+	return (char *)(uintptr_t)text;
+}
+
+static void argv_fill(char *argv[static ARGS_MAX], const struct image_request *request)
+{
+	const char *const options[][2] = {{"--store", request->store}, {"--name", request->name},
+		{"--platform", request->platform}, {"--max-image-size", request->max_image_size}};
 	size_t n = 0;
 
-	argv[n++] = (char *)(uintptr_t)program;
-	while (*args && n <= IMAGE_ARGS_MAX)
-		argv[n++] = (char *)(uintptr_t)*args++;
+	argv[n++] = word(IMAGE_FILE);
+	argv[n++] = word("load");
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (options[i][1]) {
+			argv[n++] = word(options[i][0]);
+			argv[n++] = word(options[i][1]);
+		}
+	}
+	if (request->quiet)
+		argv[n++] = word("--quiet");
+	/* Not to be taken for an option, whatever it is called. */
+	argv[n++] = word("--");
+	argv[n++] = word(request->source);
 	argv[n] = NULL;
 }
 
@@ -58,10 +77,10 @@ static int line_take(int fd, char line[static IMAGE_NAME_MAX])
 	return *line ? 0 : -ENODATA;
 }
 
-static int load_run(const struct paths *paths, const char *const *args, char loaded[static IMAGE_NAME_MAX],
-	int *wait_status, struct err *err)
+static int load_run(const struct paths *paths, const struct image_request *request,
+	char loaded[static IMAGE_NAME_MAX], int *wait_status, struct err *err)
 {
-	char *argv[IMAGE_ARGS_MAX + 2], path[PATHS_CAP + 32];
+	char *argv[ARGS_MAX], path[PATHS_CAP + 32];
 	auto_fd ours = -1;
 	auto_fd theirs = -1;
 	/* If we are ended, the loader is told to clean up and end as well. */
@@ -73,7 +92,7 @@ static int load_run(const struct paths *paths, const char *const *args, char loa
 		return err_sys(err, errno, "start the image loader");
 	ours = pipe_fds[0];
 	theirs = pipe_fds[1];
-	argv_fill(argv, args);
+	argv_fill(argv, request);
 	snprintf(path, sizeof(path), "%s/" IMAGE_FILE, paths->libexec);
 	spawn.fds[0] = spawn.fds[2] = spawn.fds[3] = -1;
 	spawn.fds[1] = theirs;
@@ -87,18 +106,11 @@ static int load_run(const struct paths *paths, const char *const *args, char loa
 	return ret;
 }
 
-int image_load_quietly(const struct paths *paths, const char *store_path, const char *platform,
-	const char *source, char loaded[static IMAGE_NAME_MAX], struct err *err)
+int image_load(const struct paths *paths, const struct image_request *request,
+	char loaded[static IMAGE_NAME_MAX], struct err *err)
 {
-	const char *args[] = {"load", "--quiet", "--store", store_path, source, NULL, NULL, NULL};
-	int wait_status = 0, ret;
+	int wait_status = 0, ret = load_run(paths, request, loaded, &wait_status, err);
 
-	if (platform) {
-		args[4] = "--platform";
-		args[5] = platform;
-		args[6] = source;
-	}
-	ret = load_run(paths, args, loaded, &wait_status, err);
 	if (err->text[0])
 		return ret;
 	if (WIFSIGNALED(wait_status))
@@ -109,11 +121,11 @@ int image_load_quietly(const struct paths *paths, const char *store_path, const 
 	return ret ? err_sys(err, ret, "the image loader named no image") : 0;
 }
 
-int image_exec(const struct paths *paths, const char *const *args, struct err *err)
+int image_load_exec(const struct paths *paths, const struct image_request *request, struct err *err)
 {
-	char *argv[IMAGE_ARGS_MAX + 2], path[PATHS_CAP + 32];
+	char *argv[ARGS_MAX], path[PATHS_CAP + 32];
 
-	argv_fill(argv, args);
+	argv_fill(argv, request);
 	snprintf(path, sizeof(path), "%s/" IMAGE_FILE, paths->libexec);
 	execve(path, argv, environ);
 	return loader_missing(paths, -errno, err);

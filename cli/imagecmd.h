@@ -9,20 +9,29 @@
 #include <stdbool.h>
 
 #define IMAGE_NAME_MAX 512
-#define IMAGE_ARGS_MAX 16
+
+/* What the loader is asked to do; NULL stands for its default. */
+struct image_request {
+	const char *source;
+	const char *store;
+	const char *name;
+	const char *platform;
+	const char *max_image_size;
+	bool quiet;
+};
 
 /* True for oci:…, oci-archive:… and docker-archive:…: a place to load from rather than a name. */
 bool image_name_is_source(const char *name);
 
 /*
- * Load source into the store at store_path (platform may be NULL). loaded receives what the image can be
- * found by. The loader's own messages go to standard error. 0, or -errno with err set; err is empty where the
- * loader has said already what was wrong.
+ * Load an image; the request is quiet. loaded receives what the image can be found by. The loader's own
+ * messages go to standard error. 0, or -errno with err set; err is empty where the loader has said already
+ * what was wrong.
  */
-int image_load_quietly(const struct paths *paths, const char *store_path, const char *platform,
-	const char *source, char loaded[static IMAGE_NAME_MAX], struct err *err);
+int image_load(const struct paths *paths, const struct image_request *request,
+	char loaded[static IMAGE_NAME_MAX], struct err *err);
 
-/* Become mvrun-image with these arguments (NULL-terminated, no program name). Returns only on failure. */
-int image_exec(const struct paths *paths, const char *const *args, struct err *err);
+/* Become the loader. Returns only on failure. */
+int image_load_exec(const struct paths *paths, const struct image_request *request, struct err *err);
 
 #endif

@@ -53,7 +53,13 @@ static int image_find(struct store *store, const struct run_options *options, co
 	int ret;
 
 	if (image_name_is_source(name)) {
-		ret = image_load_quietly(paths, store->path, options->platform, name, loaded, err);
+		const struct image_request request = {.source = name,
+			.store = store->path,
+			.platform = options->platform,
+			.max_image_size = options->max_image_size,
+			.quiet = true};
+
+		ret = image_load(paths, &request, loaded, err);
 		if (ret)
 			return ret;
 		name = loaded;

@@ -56,6 +56,9 @@ const struct option run_option_table[] = {
 	{"platform", 0, OPTION_TEXT, "OS/ARCH[/VARIANT]",
 		"Which image to take where IMAGE is a file or directory with several", "Image and machine",
 		AT(platform)},
+	{"max-image-size", 0, OPTION_TEXT, "SIZE",
+		"How much of such a file or directory is taken at most, unpacked (64g)", NULL,
+		AT(max_image_size)},
 	{"store", 0, OPTION_TEXT, "DIR", "Where images are kept", NULL, AT(store)},
 	{"kernel", 0, OPTION_TEXT, "FILE",
 		"Boot this kernel (an uncompressed ELF vmlinux; on arm64 an Image)", NULL, AT(kernel)},
@@ -162,7 +165,7 @@ static int plan_names(struct run_plan *plan, const struct run_options *options, 
 	return ret;
 }
 
-static int plan_platform(struct run_plan *plan, const struct run_options *options, struct err *err)
+static int plan_image(struct run_plan *plan, const struct run_options *options, struct err *err)
 {
 #if defined(__x86_64__)
 	static const char ours[] = "amd64";
@@ -171,6 +174,8 @@ static int plan_platform(struct run_plan *plan, const struct run_options *option
 #endif
 
 	plan->architecture = ours;
+	if (options->max_image_size && value_image_size(options->max_image_size, err))
+		return -EINVAL;
 	return options->platform ? value_platform(options->platform, &plan->architecture, err) : 0;
 }
 
@@ -206,7 +211,7 @@ int run_plan_init(struct run_plan *plan, const struct run_options *options, cons
 	plan->machine.kernel = options->kernel;
 	plan->machine.console_log = options->console_log;
 	ret = plan_names(plan, options, err);
-	ret = ret ? ret : plan_platform(plan, options, err);
+	ret = ret ? ret : plan_image(plan, options, err);
 	ret = ret ? ret : plan_env(plan, options, err);
 	ret = ret ? ret : plan_limits(plan, options, err);
 	ret = ret ? ret : plan_mounts(plan, options, err);

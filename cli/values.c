@@ -277,6 +277,15 @@ int value_capabilities(const char *const *add, size_t n_add, const char *const *
 	return 0;
 }
 
+int value_image_size(const char *text, struct err *err)
+{
+	uint64_t bytes;
+
+	if (num_parse_size(text, &bytes) || !bytes)
+		return err_set(err, EINVAL, "--max-image-size %s: not a size, such as 8g", text);
+	return 0;
+}
+
 /* The names that other tools have for the same processor. */
 static const char *architecture_name(const char *text, size_t len)
 {

@@ -41,6 +41,9 @@ int value_tmpfs(const char *text, struct spec_mount *mount, char **owned, struct
 int value_capabilities(const char *const *add, size_t n_add, const char *const *drop, size_t n_drop,
 	uint64_t *capabilities, struct err *err);
 
+/* "8g": more than nothing. The loader takes it from here, as text. */
+int value_image_size(const char *text, struct err *err);
+
 /* "linux/arm64/v8": *architecture is the part that counts for a host, by its OCI name. */
 int value_platform(const char *text, const char **architecture, struct err *err);
 

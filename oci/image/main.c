@@ -176,7 +176,8 @@ static int load_command(int argc, char **argv, struct err *err)
 	ret = load_with(&store, &args, err);
 	store_close(&store);
 	if (ret)
-		return err_wrap(err, "load %.200s", args.source);
+		return err_wrap(
+			err, "load %.200s", strcmp(args.source, "-") != 0 ? args.source : "standard input");
 	errno = 0;
 	if (fflush(stdout) || ferror(stdout))
 		return err_sys(err, errno ? errno : EIO, "write to standard output");

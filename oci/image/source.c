@@ -191,7 +191,8 @@ static int layout_check(const struct source *source, struct err *err)
 	int ret = source_read_file(source, "oci-layout", 65536, &text, &len, err);
 
 	if (ret == -ENOENT)
-		return err_set(err, EBADMSG, "no oci-layout in it: this is no OCI image layout");
+		return err_set(
+			err, EBADMSG, "there is no oci-layout in this directory: it is no OCI image layout");
 	if (ret)
 		return ret;
 	json = json_parse(text, len, "oci-layout", err);
