@@ -13,9 +13,19 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+/*
+ * An ID is a configuration's, and the same configuration may have come with several manifests (its layers
+ * packed another way, say). By ID all of them go; by name or digest the one it stands for.
+ */
+struct target {
+	struct image_id id;
+	int lease_fd; /* -1: not taken */
+};
+
 struct removal {
 	struct store *store;
-	struct image_id id;
+	struct target *targets;
+	size_t n_targets;
 	char config[DIGEST_HEX_LEN + 1];
 	struct store_list list;
 	store_report_fn *report;
@@ -61,6 +71,15 @@ static int name_delete(const struct removal *removal, const char *name, struct e
 	return 0;
 }
 
+static bool is_target(const struct removal *removal, const struct image_id *id)
+{
+	for (size_t i = 0; i < removal->n_targets; i++) {
+		if (strcmp(removal->targets[i].id.manifest, id->manifest) == 0)
+			return true;
+	}
+	return false;
+}
+
 static size_t names_of(const struct removal *removal)
 {
 	size_t count = 0;
@@ -68,10 +87,22 @@ static size_t names_of(const struct removal *removal)
 	for (size_t i = 0; i < removal->list.n_entries; i++) {
 		const struct store_entry *entry = &removal->list.entries[i];
 
-		if (entry->name && strcmp(entry->image.manifest, removal->id.manifest) == 0)
-			count++;
+		count += entry->name && is_target(removal, &entry->image);
 	}
 	return count;
+}
+
+static int names_delete(const struct removal *removal, struct err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < removal->list.n_entries; i++) {
+		const struct store_entry *entry = &removal->list.entries[i];
+
+		if (entry->name && is_target(removal, &entry->image))
+			ret = name_delete(removal, entry->name, err);
+	}
+	return ret;
 }
 
 /* ---- what is left over ---- */
@@ -190,17 +221,17 @@ void store_sweep(struct store *store)
 /* ---- images ---- */
 
 /* Take the lease exclusively: -EBUSY while somebody runs the image. An image without a record has no lease. */
-static int lease_break(const struct removal *removal, int *lease_fd, struct err *err)
+static int lease_break(const struct removal *removal, struct target *target, struct err *err)
 {
 	char path[STORE_PATH_MAX];
 	auto_fd fd = -1;
 
-	path_image(path, removal->id.manifest, "image.json");
+	path_image(path, target->id.manifest, "image.json");
 	fd = openat(removal->store->dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, errno, "open the record of the image");
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		*lease_fd = fd_steal(&fd);
+		target->lease_fd = fd_steal(&fd);
 		return 0;
 	}
 	if (errno == EWOULDBLOCK)
@@ -208,14 +239,24 @@ static int lease_break(const struct removal *removal, int *lease_fd, struct err 
 	return err_sys(err, errno, "lock the record of the image");
 }
 
-static int image_delete(const struct removal *removal, struct err *err)
+/* All of them before any goes: an image in use stays whole. */
+static int leases_break(const struct removal *removal, struct err *err)
 {
-	char path[STORE_PATH_MAX], trash[STORE_PATH_MAX], id[sizeof(DIGEST_PREFIX) + DIGEST_HEX_LEN];
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < removal->n_targets; i++)
+		ret = lease_break(removal, &removal->targets[i], err);
+	return ret;
+}
+
+static int image_delete(const struct removal *removal, const struct image_id *id, struct err *err)
+{
+	char path[STORE_PATH_MAX], trash[STORE_PATH_MAX];
 	struct store *store = removal->store;
 	int ret = store_mkdir(store, "ingest");
 
-	path_image(path, removal->id.manifest, "");
-	snprintf(trash, sizeof(trash), "ingest/%s", removal->id.manifest);
+	path_image(path, id->manifest, "");
+	snprintf(trash, sizeof(trash), "ingest/%s", id->manifest);
 	/* Out of sight in one step; if we die before it is deleted the next load does it. */
 	if (!ret) {
 		tree_delete(store->dir_fd, trash);
@@ -228,7 +269,19 @@ static int image_delete(const struct removal *removal, struct err *err)
 		return err_sys(
 			err, ret, "remove image %.12s from the store %s", removal->config, store->path);
 	tree_delete(store->dir_fd, trash);
-	store_sweep(store);
+	return 0;
+}
+
+static int images_delete(const struct removal *removal, struct err *err)
+{
+	char id[sizeof(DIGEST_PREFIX) + DIGEST_HEX_LEN];
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < removal->n_targets; i++)
+		ret = image_delete(removal, &removal->targets[i].id, err);
+	store_sweep(removal->store);
+	if (ret)
+		return ret;
 	snprintf(id, sizeof(id), DIGEST_PREFIX "%s", removal->config);
 	report(removal, "Deleted", id);
 	return 0;
@@ -238,38 +291,58 @@ static int image_delete(const struct removal *removal, struct err *err)
 static int removal_run(struct removal *removal, const char *only, struct err *err)
 {
 	bool last = !only || names_of(removal) <= 1;
-	auto_fd lease = -1;
-	int ret = last ? lease_break(removal, &lease, err) : 0;
+	int ret = last ? leases_break(removal, err) : 0;
 
-	if (ret)
-		return ret;
-	if (only)
-		ret = name_delete(removal, only, err);
-	for (size_t i = 0; !ret && !only && i < removal->list.n_entries; i++) {
+	if (!ret)
+		ret = only ? name_delete(removal, only, err) : names_delete(removal, err);
+	return ret || !last ? ret : images_delete(removal, err);
+}
+
+static void removal_done(struct removal *removal)
+{
+	for (size_t i = 0; i < removal->n_targets; i++)
+		fd_release(&removal->targets[i].lease_fd);
+	free(removal->targets);
+	store_list_done(&removal->list);
+}
+
+static void target_add(struct removal *removal, const struct image_id *id)
+{
+	removal->targets[removal->n_targets++] = (struct target){.id = *id, .lease_fd = -1};
+}
+
+/* The other manifests of the same configuration. */
+static void targets_complete(struct removal *removal)
+{
+	for (size_t i = 0; i < removal->list.n_entries; i++) {
 		const struct store_entry *entry = &removal->list.entries[i];
 
-		if (entry->name && strcmp(entry->image.manifest, removal->id.manifest) == 0)
-			ret = name_delete(removal, entry->name, err);
+		if (strcmp(entry->id, removal->config) == 0 && !is_target(removal, &entry->image))
+			target_add(removal, &entry->image);
 	}
-	return ret || !last ? ret : image_delete(removal, err);
 }
 
 /* Find the image and whether it was meant by one of its names (*only, then) or by its ID. */
 static int removal_prepare(struct removal *removal, const char *name, const char **only, struct err *err)
 {
 	char text[REF_TEXT_MAX + 1];
-	struct image_id id;
-	int ret = store_resolve(removal->store, name, &removal->id, err);
+	struct image_id found, id;
+	struct ref ref;
+	int ret = store_resolve(removal->store, name, &found, err);
 
 	if (!ret)
 		ret = store_list(removal->store, &removal->list, err);
 	if (ret)
 		return ret;
-	memcpy(removal->config, removal->id.manifest, sizeof(removal->config));
+	removal->targets = calloc(removal->list.n_entries + 1, sizeof(*removal->targets));
+	if (!removal->targets)
+		return err_sys(err, ENOMEM, "remove image %s", name);
+	target_add(removal, &found);
+	memcpy(removal->config, found.manifest, sizeof(removal->config));
 	for (size_t i = 0; i < removal->list.n_entries; i++) {
 		const struct store_entry *entry = &removal->list.entries[i];
 
-		if (strcmp(entry->image.manifest, removal->id.manifest) != 0)
+		if (!is_target(removal, &entry->image))
 			continue;
 		if (entry->id[0])
 			memcpy(removal->config, entry->id, sizeof(removal->config));
@@ -277,6 +350,8 @@ static int removal_prepare(struct removal *removal, const char *name, const char
 			strcmp(ref_familiar(text), entry->name) == 0)
 			*only = entry->name;
 	}
+	if (!*only && (ref_parse(name, &ref) || !ref.digest[0]))
+		targets_complete(removal);
 	return 0;
 }
 
@@ -297,7 +372,7 @@ int store_remove(struct store *store, const char *name, bool force, store_report
 			removal.config);
 	if (!ret)
 		ret = removal_run(&removal, only, err);
-	store_list_done(&removal.list);
+	removal_done(&removal);
 	return ret;
 }
 

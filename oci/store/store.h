@@ -92,7 +92,7 @@ typedef void store_report_fn(void *ctx, const char *what, const char *name);
 
 /*
  * Remove a name, and with its last name the image and what only it used. By ID all names of the image go,
- * which needs force when there are several. -EBUSY when the image is in use (force does not change that) or,
+ * which needs force when there are several, and all manifests that share its configuration. -EBUSY when the image is in use (force does not change that) or,
  * without force, has several names; -ENOENT.
  */
 int store_remove(struct store *store, const char *name, bool force, store_report_fn *report, void *ctx,

@@ -264,6 +264,52 @@ static void test_remove_by_id_with_several_names_needs_force(void **state)
 	assert_int_equal(store_resolve(&f->store, "1111", &out, &f->err), -ENOENT);
 }
 
+/* One configuration, loaded with its layers packed in two ways. */
+static void test_remove_by_id_takes_every_manifest(void **state)
+{
+	struct fixture *f = *state;
+	struct image_id a = image_make(f, 'a', '1', 'c'), b = image_make(f, 'b', '1', 'c'), out;
+	struct reported r = {0};
+	struct image image;
+
+	tag(f, a, "one");
+	tag(f, b, "two");
+	assert_int_equal(store_remove(&f->store, "1111", false, NULL, NULL, &f->err), -EBUSY);
+	assert_int_equal(image_open(&f->store, &a, &image, &f->err), 0);
+	/* One of them is in use: nothing goes. */
+	assert_int_equal(store_remove(&f->store, "1111", true, count, &r, &f->err), -EBUSY);
+	assert_int_equal(store_resolve(&f->store, "one", &out, &f->err), 0);
+	assert_int_equal(store_resolve(&f->store, "two", &out, &f->err), 0);
+	image_close(&image);
+	assert_int_equal(store_remove(&f->store, "1111", true, count, &r, &f->err), 0);
+	assert_int_equal(r.untagged, 2);
+	assert_int_equal(r.deleted, 1);
+	assert_int_equal(store_resolve(&f->store, "1111", &out, &f->err), -ENOENT);
+	assert_int_equal(store_resolve(&f->store, "one", &out, &f->err), -ENOENT);
+	assert_int_equal(image_open(&f->store, &b, &image, &f->err), -ENOENT);
+}
+
+/* A name or a manifest's digest means one manifest, whatever else has its configuration. */
+static void test_remove_by_name_or_digest_takes_one_manifest(void **state)
+{
+	struct fixture *f = *state;
+	struct image_id a = image_make(f, 'a', '1', 'c'), b = image_make(f, 'b', '1', 'c'),
+			c = image_make(f, 'd', '1', 'c'), out;
+	char digest[DIGEST_HEX_LEN + 32], hex[DIGEST_HEX_LEN + 1];
+	struct image image;
+
+	tag(f, a, "one");
+	tag(f, b, "two");
+	tag(f, c, "three");
+	assert_int_equal(store_remove(&f->store, "one", false, NULL, NULL, &f->err), 0);
+	hex_of('b', hex);
+	snprintf(digest, sizeof(digest), "two@sha256:%s", hex);
+	assert_int_equal(store_remove(&f->store, digest, false, NULL, NULL, &f->err), 0);
+	assert_int_equal(image_open(&f->store, &a, &image, &f->err), -ENOENT);
+	assert_int_equal(image_open(&f->store, &b, &image, &f->err), -ENOENT);
+	assert_int_equal(store_resolve(&f->store, "three", &out, &f->err), 0);
+}
+
 static void test_an_image_in_use_stays(void **state)
 {
 	struct fixture *f = *state;
@@ -432,6 +478,8 @@ int main(void)
 		STORE_TEST(test_ambiguous_id),
 		STORE_TEST(test_remove_takes_only_what_nobody_else_needs),
 		STORE_TEST(test_remove_by_id_with_several_names_needs_force),
+		STORE_TEST(test_remove_by_id_takes_every_manifest),
+		STORE_TEST(test_remove_by_name_or_digest_takes_one_manifest),
 		STORE_TEST(test_an_image_in_use_stays),
 		STORE_TEST(test_a_name_of_a_missing_image_can_be_removed),
 		STORE_TEST(test_list),
