@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names from images and registries end up in error texts: keep them from writing a line or an escape of their
- * own. */
+/*
+ * Names from images and registries end up in error texts: keep them from writing a line or an escape of their
+ * own.
+ */
 static void text_sanitise(char *text)
 {
 	for (; *text; text++) {

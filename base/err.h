@@ -33,8 +33,10 @@ struct err {
  */
 int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* As err_set, with ": " and the system's text for code (positive or negative errno) appended. Returns
- * -|code|. */
+/*
+ * As err_set, with ": " and the system's text for code (positive or negative errno) appended. Returns
+ * -|code|.
+ */
 int err_sys(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Put "context: " in front of a recorded failure. Returns -err->code, so a caller can end with it. */

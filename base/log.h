@@ -18,8 +18,10 @@ void log_init(const char *prefix, enum log_level level);
 bool log_wants(enum log_level level);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Zero-initialised. Ten lines at once, then one a second; what was dropped is counted in the next line's
- * wake. */
+/*
+ * Zero-initialised. Ten lines at once, then one a second; what was dropped is counted in the next line's
+ * wake.
+ */
 struct log_limit {
 	uint64_t tokens;
 	uint64_t last_ms;

@@ -5,19 +5,21 @@
  * Theory of operation
  *
  * The kernel starts this program from an initramfs that holds nothing else. It is the guest's half of mvrun:
- * it knows how to make a container and nothing about images, registries or the user. What to do comes over one
- *vsock connection to the host (proto/frame.h), as a spec that leaves no decision open (proto/spec.h); how it
- * went goes back the same way. The host side never believes what comes from here, so nothing in the guest is a
+ * it knows how to make a container and nothing about images, registries or the user. What to do comes over
+ * one vsock connection to the host (proto/frame.h), as a spec that leaves no decision open (proto/spec.h); how
+ * it went goes back the same way. The host side never believes what comes from here, so nothing in the guest is a
  * line of defence for the host. Guest-init in turn defends itself against the container, and the container's
  * user against the container's image, whose every file and link may be hostile.
  *
  *	boot.c        the initramfs is emptied, devtmpfs mounted
  *	control.c     the connection to the host: frames in and out
  *	life.c        states and events of the container, as a table
- *	container.c   the outside of the container: control group (cgroup.c, device_rules.c), streams
- * (relay.c), first process, its end process.c     the inside, step by step, in the new process: root and
- * mounts (root.c, path.c, devices.c, etc.c), terminal.c, user.c, caps.c, seccomp.c, exec.c; with --init,
- * reaper.c power.c       the end of the machine
+ *	container.c   the outside of the container: control group (cgroup.c, device_rules.c), network.c,
+ *	              streams (relay.c), first process, its end
+ *	process.c     the inside, step by step, in the new process: root and mounts (root.c, path.c,
+ *	              devices.c, etc.c), user.c, terminal.c, caps.c, seccomp.c, exec.c; with --init,
+ *	              reaper.c
+ *	power.c       the end of the machine
  *
  * There is one thread and one event loop, in which nothing blocks but three things that cannot last: the
  * first connect, the wait between clone3 and exec, and a control frame for which the connection has no room.

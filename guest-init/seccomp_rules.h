@@ -2,9 +2,8 @@
 /*
  * The built-in system call profile, as lists of R(name, rule): what every architecture has, what only the two
  * of x86 have, and what only one has. A table includes the lists of its architecture behind that
- * architecture's
- * __NR_ constants; a name that it does not have does not compile, and the compiler warns of one that is in
- * two lists. Calls that are in no list are unknown (ENOSYS).
+ * architecture's __NR_ constants; a name that it does not have does not compile, and the compiler warns of one
+ * that is in two lists. Calls that are in no list are unknown (ENOSYS).
  */
 #ifndef MVRUN_GUEST_INIT_SECCOMP_RULES_H
 #define MVRUN_GUEST_INIT_SECCOMP_RULES_H

@@ -37,7 +37,7 @@ struct user {
 /*
  * Pure. The rules, as docker has them:
  *  - the user is the first line of passwd whose name or whose uid in decimal is what was asked for ("": uid
- * 0); a number without a line is itself, with group 0;
+ *    0); a number without a line is itself, with group 0;
  *  - a group that was asked for replaces the user's; a number without a line is itself;
  *  - without one, every group of /etc/group that lists the user's name is additional.
  * Numbers above USER_ID_MAX, unknown names and more than USER_GROUPS_MAX groups are failures. 0 or -errno

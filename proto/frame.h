@@ -9,12 +9,16 @@
  * flow control.
  *
  *	guest                          host
- *	HELLO                     ->
  *	                          <-   SPEC (as many as it takes), START
+ *	HELLO                     ->
  *	STARTED | START_FAILED    ->
  *	                          <-   SIGNAL, RESIZE (any number, while it runs)
  *	EXITED                    ->        (after the last byte of its output was handed to vsock)
  *	                          <-   POWER_OFF
+ *
+ * The first two steps do not wait for each other: the host writes the spec while the machine boots, and it
+ * lies in the socket until the guest has connected; the guest says HELLO before it reads. A host that then
+ * finds another version in HELLO ends the machine.
  *
  * Neither side believes the other. The host checks every length, id, state and range that comes from the
  * guest and ends the VM on the first lie; nothing the guest sends names a path, a pid or a size to be used on

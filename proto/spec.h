@@ -74,8 +74,10 @@ struct spec {
 
 struct buf;
 
-/* Encode into buf (appends). 0, -EMSGSIZE beyond PROTO_SPEC_MAX, -ENOMEM, -EINVAL for a spec that breaks a
- * rule above. */
+/*
+ * Encode into buf (appends). 0, -EMSGSIZE beyond PROTO_SPEC_MAX, -ENOMEM, -EINVAL for a spec that breaks a
+ * rule above.
+ */
 int spec_encode(const struct spec *spec, struct buf *buf);
 
 /*

@@ -6,7 +6,7 @@
  * thread. They meet in struct virtio_device:
  *
  * - dev->lock protects state, queues, pending and whatever the device itself keeps. All ops are called with
- * it held, on the loop thread. Callbacks of a device's own loop sources take it through virtio_enter() and
+ *   it held, on the loop thread. Callbacks of a device's own loop sources take it through virtio_enter() and
  *   release it through virtio_leave().
  * - Without the lock: the register page (stores are single aligned words; the guest reads it directly), the
  *   InterruptStatus word in it (atomic read-modify-write), and kick_fd.

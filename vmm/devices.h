@@ -8,7 +8,7 @@
  * by one of three ways:
  *   - QueueNotify: as a signal on the device's eventfd (ioeventfd), picked up by the loop;
  *   - registers that may be late (virtio/mmio.h): into KVM's ring of coalesced writes, without leaving the
- * kernel. Whoever leaves it for another reason delivers them first;
+ *     kernel. Whoever leaves it for another reason delivers them first;
  *   - all others: as an exit to the vCPU's thread, which takes them to virtio_mmio_write().
  * Interrupts go the other way as eventfds tied to the interrupt controller (irqfd). What this host's KVM
  * lacks is served by the last way.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The configuration of an image: image-spec, config.md. Every text is copied as it is; the guest interprets
- * it. */
+/*
+ * The configuration of an image: image-spec, config.md. Every text is copied as it is; the guest interprets
+ * it.
+ */
 #include "oci/image/manifest.h"
 
 #include <errno.h>

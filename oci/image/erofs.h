@@ -8,12 +8,13 @@
  *
  *	block 0		1024 bytes left free, superblock, the root's inode
  *	inodes		folders in preorder, each followed by the inodes of what is in it; extended
- * attributes, chunk maps, and short ends of folders and symbolic links stand right behind the inode blocks
- * the rest of folders and of long symbolic links
+ *			attributes, chunk maps, and short ends of folders and symbolic links stand right
+ *			behind the inode
+ *	blocks		the rest of folders and of long symbolic links
  *
  * Nothing depends on time, memory layout or the order of names in the archives: the same layers and UUID give
  * the same bytes. Only features every kernel since 5.15 has are used (Documentation/filesystems/erofs.rst,
- *and fs/erofs/erofs_fs.h for the format, which is what the structures in erofs_format.h are written after).
+ * and fs/erofs/erofs_fs.h for the format, which is what the structures in erofs_format.h are written after).
  */
 #ifndef MVRUN_OCI_IMAGE_EROFS_H
 #define MVRUN_OCI_IMAGE_EROFS_H

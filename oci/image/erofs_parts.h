@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the parts of the EROFS writer share: erofs_plan.c (where things go), erofs_dir.c, erofs_xattr.c,
- * erofs.c. */
+/*
+ * What the parts of the EROFS writer share: erofs_plan.c (where things go), erofs_dir.c, erofs_xattr.c,
+ * erofs.c.
+ */
 #ifndef MVRUN_OCI_IMAGE_EROFS_PARTS_H
 #define MVRUN_OCI_IMAGE_EROFS_PARTS_H
 
@@ -18,8 +20,10 @@ struct erofs_plan {
 	bool chunked; /* there is a sparse file */
 };
 
-/* Decide where every inode and every block of a folder goes. -EFBIG when it does not fit 32-bit block
- * numbers. */
+/*
+ * Decide where every inode and every block of a folder goes. -EFBIG when it does not fit 32-bit block
+ * numbers.
+ */
 int erofs_plan(struct tree *tree, struct erofs_plan *plan);
 
 /* How many bytes an inode takes, and how many more directly behind it and its attributes. */

@@ -16,8 +16,10 @@ static const struct {
 	{"security.", 6, false},
 };
 
-/* The guest puts an overlay on top, and these would speak to it: they describe no file but some other
- * overlay. */
+/*
+ * The guest puts an overlay on top, and these would speak to it: they describe no file but some other
+ * overlay.
+ */
 static bool speaks_to_overlay(const char *name)
 {
 	return strncmp(name, "trusted.overlay.", 16) == 0 || strncmp(name, "user.overlay.", 13) == 0;

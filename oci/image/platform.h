@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Which of an image's variants runs here (image-spec, image-index.md, platform; Go's names for
- * architectures). */
+/*
+ * Which of an image's variants runs here (image-spec, image-index.md, platform; Go's names for
+ * architectures).
+ */
 #ifndef MVRUN_OCI_IMAGE_PLATFORM_H
 #define MVRUN_OCI_IMAGE_PLATFORM_H
 

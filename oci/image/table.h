@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The table of a layer: what its tar archive says, without the contents of the files, which lie in the
- *layer's data. One file, layers/hh/<diff ID>.tab, little-endian:
+ * layer's data. One file, layers/hh/<diff ID>.tab, little-endian:
  *
  *	header		64 bytes: magic, version, counts (struct table_info)
  *	records		8-byte aligned, in the order of the archive

@@ -54,8 +54,10 @@ static const char *const default_read_only_paths[] = {
 	"/proc/sysrq-trigger",
 };
 
-/* What a container finds where systemd starts the engine. The kernel's own hard limit of 4096 is too low for
- * databases; a high soft limit makes programs slow that close every descriptor there may be. */
+/*
+ * What a container finds where systemd starts the engine. The kernel's own hard limit of 4096 is too low for
+ * databases; a high soft limit makes programs slow that close every descriptor there may be.
+ */
 static const struct spec_rlimit default_rlimits[] = {
 	{RLIMIT_NOFILE, 1024, 524288},
 };

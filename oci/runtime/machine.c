@@ -55,8 +55,10 @@ static int kernel_open(const char *path, struct err *err)
 int machine_parts_open(struct machine_parts *parts, const struct machine_config *config,
 	const struct paths *paths, struct err *err)
 {
-	/* A descriptor of 0, 1 or 2 was closed when we started: leave /dev/null there, so that no file of
-	 * ours is taken for a standard stream. */
+	/*
+	 * A descriptor of 0, 1 or 2 was closed when we started: leave /dev/null there, so that no file of
+	 * ours is taken for a standard stream.
+	 */
 	do {
 		parts->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	} while (parts->null_fd >= 0 && parts->null_fd <= STDERR_FILENO);

@@ -163,8 +163,10 @@ static void relay_watch(struct relay *relay)
 		ret = loop_add(relay->loop, &relay->out, relay->out_fd, EPOLLOUT, on_writable, relay);
 		relay->out_always = ret == -EPERM;
 	}
-	/* A full buffer takes the source out of the loop altogether: a mere hang-up would be reported for
-	 * ever. */
+	/*
+	 * A full buffer takes the source out of the loop altogether: a mere hang-up would be reported for
+	 * ever.
+	 */
 	if (!room || relay->in_ended)
 		loop_del(relay->loop, &relay->in);
 	else if (!relay->in.active && !relay->in_always)

@@ -8,10 +8,10 @@
  * blocking in it would let one slow reader stop the other streams and the signals. So:
  *
  *  - Reading happens only when epoll says there is something; a file that epoll refuses (EPERM: regular
- * files) is always ready.
+ *    files) is always ready.
  *  - For writing, a pipe or terminal is opened anew through /proc/self/fd, which makes a description of our
- * own that may be non-blocking. Where that is refused (a terminal that belongs to somebody else), only so
- * much is written after EPOLLOUT as cannot block. Sockets take MSG_DONTWAIT; regular files do not block.
+ *    own that may be non-blocking. Where that is refused (a terminal that belongs to somebody else), only so
+ *    much is written after EPOLLOUT as cannot block. Sockets take MSG_DONTWAIT; regular files do not block.
  *  - While the buffer is full nothing is read, so the pressure goes back through vsock to the writer.
  *
  * The end of the source is passed on once the buffer is empty. A sink that is gone (EPIPE) ends the relay:

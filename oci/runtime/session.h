@@ -10,7 +10,7 @@
  *  - its process could not be started;
  *  - the guest lied, missed a deadline, or its machine ended;
  *  - the user wants it: a signal before the container runs, or the third SIGINT or SIGTERM within two
- * seconds.
+ *    seconds.
  *
  * In every case the machine is ended and waited for, and the terminal is as it was, before session_run()
  * returns.

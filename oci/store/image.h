@@ -64,8 +64,10 @@ struct image {
 	struct image_layer *layers;
 	size_t n_layers;
 
-	/* The disk, in order: meta.erofs, then the data of every layer that has any. Empty after
-	 * image_peek(). */
+	/*
+	 * The disk, in order: meta.erofs, then the data of every layer that has any. Empty after
+	 * image_peek().
+	 */
 	struct image_segment *segments;
 	size_t n_segments;
 	int lease_fd;

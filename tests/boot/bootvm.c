@@ -2,9 +2,8 @@
 /*
  * bootvm: start mvrun-vmm as mvrun does, without containers: one guest, and how it ended.
  *
- *	bootvm --kernel F [--initrd F] [--disk F]... [--memory M] [--cpus N] [--cmdline S] [--vmm F] [--port
- * N]
- *	       [--console] [--dense] [--plain] [--stop-after MS] [--json] [--leave]
+ *	bootvm --kernel F [--initrd F] [--disk F]... [--memory M] [--cpus N] [--cmdline S] [--vmm F]
+ *	       [--port N] [--console] [--dense] [--plain] [--stop-after MS] [--json] [--leave]
  *
  * The guest's console goes to stderr with --console. What it sends to the vsock port of --port goes to
  * stdout, what comes on stdin goes to it. The last line on stdout is the end: reason, detail and figures, as

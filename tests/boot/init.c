@@ -5,7 +5,7 @@
  *	test=uptime,poweroff
  *
  * uptime: print the time since boot. cpus: print how many processors are on line. memory: print MemTotal.
- *disk: read /dev/vda and print a checksum. rng: read the entropy device. echo: connect to vsock port 1024 of
+ * disk: read /dev/vda and print a checksum. rng: read the entropy device. echo: connect to vsock port 1024 of
  * the host and send back what comes. log: print the kernel's log. hang: stop all interrupts of this processor
  * and spin. Last words: poweroff, reset, panic, fault.
  */

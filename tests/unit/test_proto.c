@@ -172,8 +172,10 @@ static void test_spec_rules_bind_the_encoder(void **state)
 	buf_done(&buf);
 }
 
-/* Cut at every length and with every byte changed: decoded or refused, never read past the end (run it under
- * ASan). */
+/*
+ * Cut at every length and with every byte changed: decoded or refused, never read past the end (run it under
+ * ASan).
+ */
 static void test_spec_survives_damage_everywhere(void **state)
 {
 	struct spec in = sample_spec(), out;

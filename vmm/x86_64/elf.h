@@ -4,11 +4,11 @@
  *
  * Two ways in are known, and the file's notes tell them apart:
  *   - the 64-bit entry of Linux (Documentation/arch/x86/boot.rst, "64-bit boot protocol"): e_entry, which in
- * a vmlinux is the physical address of startup_64. Taken for Linux, recognised by a note whose owner is
+ *     a vmlinux is the physical address of startup_64. Taken for Linux, recognised by a note whose owner is
  *     "Linux" (every vmlinux since 4.19 has one), and for a file that has no PVH note.
  *   - PVH (Xen, docs/misc/pvh.pandoc): the 32-bit address in the note XEN_ELFNOTE_PHYS32_ENTRY. Taken for
- * every other kernel that has the note: BSDs, unikernels. Linux would do too, but spends 256 exits looking
- * for Xen.
+ *     every other kernel that has the note: BSDs, unikernels. Linux would do too, but spends 256 exits looking
+ *     for Xen.
  */
 #ifndef MVRUN_VMM_X86_64_ELF_H
 #define MVRUN_VMM_X86_64_ELF_H

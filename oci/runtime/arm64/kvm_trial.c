@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A few instructions at EL1, the last of which stores a number where there is no memory; that number is the
- * proof. */
+/*
+ * A few instructions at EL1, the last of which stores a number where there is no memory; that number is the
+ * proof.
+ */
 #include "oci/runtime/kvm_probe.h"
 
 #include "base/cleanup.h"
