@@ -94,9 +94,10 @@ static bool domain_valid(const char *domain)
 }
 
 /* Whether the part before the first slash is a registry rather than a folder of the default one. */
-static bool part_is_domain(const char *part)
+static bool part_is_domain(const char *part, size_t len)
 {
-	return strpbrk(part, ".:[") || strpbrk(part, UPPER) || strcmp(part, "localhost") == 0;
+	return strcspn(part, ".:[" UPPER) < len ||
+	       (len == strlen("localhost") && strncmp(part, "localhost", len) == 0);
 }
 
 static int name_complete(const char *text, char name[static REF_NAME_MAX + 1])
@@ -105,15 +106,11 @@ static int name_complete(const char *text, char name[static REF_NAME_MAX + 1])
 	const char *slash = strchr(text, '/');
 	const char *path = text, *folder = "";
 
-	if (slash) {
-		char part[REF_NAME_MAX + 1];
-
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - text), text);
-		if (part_is_domain(part)) {
-			path = slash + 1;
-			if (strcmp(part, "index." DEFAULT_DOMAIN) != 0)
-				memcpy(domain, part, sizeof(domain));
-		}
+	if (slash && part_is_domain(text, (size_t)(slash - text))) {
+		snprintf(domain, sizeof(domain), "%.*s", (int)(slash - text), text);
+		if (strcmp(domain, "index." DEFAULT_DOMAIN) == 0)
+			memcpy(domain, DEFAULT_DOMAIN, sizeof(DEFAULT_DOMAIN));
+		path = slash + 1;
 	}
 	if (strcmp(domain, DEFAULT_DOMAIN) == 0 && !strchr(path, '/'))
 		folder = DEFAULT_FOLDER;
@@ -182,18 +179,32 @@ int ref_format(const struct ref *ref, char text[static REF_TEXT_MAX + 1])
 	return 0;
 }
 
+/* A name of 64 hexadecimal digits: alone, it would be an image ID. */
+static bool name_is_id(const char *name)
+{
+	size_t len = strspn(name, DIGIT "abcdef");
+
+	return len == DIGEST_HEX_LEN && (!name[len] || name[len] == ':');
+}
+
 const char *ref_familiar(const char *text)
 {
 	static const char domain[] = DEFAULT_DOMAIN "/";
 	static const char folder[] = DEFAULT_FOLDER;
+	const char *path, *slash, *last;
 
 	if (strncmp(text, domain, strlen(domain)) != 0)
 		return text;
-	text += strlen(domain);
+	path = text + strlen(domain);
+	slash = strchr(path, '/');
+	/* docker.io/a.b/c keeps its registry: without it, a.b would be one. */
+	if (slash && part_is_domain(path, (size_t)(slash - path)))
+		return text;
+	if (strncmp(path, folder, strlen(folder)) != 0)
+		return path;
 	/* library/a/b keeps its folder: without it, it would be another name. */
-	if (strncmp(text, folder, strlen(folder)) == 0 && !strchr(text + strlen(folder), '/'))
-		text += strlen(folder);
-	return text;
+	last = path + strlen(folder);
+	return strchr(last, '/') || name_is_id(last) ? path : last;
 }
 
 void ref_escape(char *text)

@@ -26,6 +26,9 @@ static void test_names_are_completed_as_docker_does(void **state)
 		{"Host/app", "Host/app:latest", "Host/app:latest"},
 		{"[::1]:5000/app", "[::1]:5000/app:latest", "[::1]:5000/app:latest"},
 		{"a__b/c--d.e_f", "docker.io/a__b/c--d.e_f:latest", "a__b/c--d.e_f:latest"},
+		{"docker.io/a.b/c", "docker.io/a.b/c:latest", "docker.io/a.b/c:latest"},
+		{"docker.io/localhost/c", "docker.io/localhost/c:latest", "docker.io/localhost/c:latest"},
+		{"library/" HEX, "docker.io/library/" HEX ":latest", "library/" HEX ":latest"},
 	};
 
 	(void)state;
