@@ -223,9 +223,12 @@ static bool blocks_good(const struct table *table, uint64_t block, uint64_t byte
 
 static bool chunks_good(const struct table *table, const struct raw_entry *raw, const uint8_t *at)
 {
-	uint64_t chunk = (uint64_t)TABLE_BLOCK << raw->chunk_bits;
+	uint64_t chunk;
 
-	if (raw->chunk_bits > 31 || raw->n_chunks != (raw->size + chunk - 1) / chunk)
+	if (raw->chunk_bits > 31)
+		return false;
+	chunk = (uint64_t)TABLE_BLOCK << raw->chunk_bits;
+	if (raw->n_chunks != (raw->size + chunk - 1) / chunk)
 		return false;
 	for (uint32_t i = 0; i < raw->n_chunks; i++) {
 		uint64_t left = raw->size - i * chunk;
@@ -251,18 +254,30 @@ static bool names_good(const struct raw_entry *raw, const uint8_t *path)
 	return raw->kind == name_classify(work);
 }
 
+/* What the writer leaves zero is zero: from end to the end of the record, and what is reserved. */
+static bool zeros_good(const struct raw_entry *raw, const uint8_t *end, size_t padding)
+{
+	static const uint8_t zeros[ALIGN];
+
+	return memcmp(raw->reserved, zeros, sizeof(raw->reserved)) == 0 && memcmp(end, zeros, padding) == 0 &&
+	       (raw->n_chunks || !raw->chunk_bits);
+}
+
 static bool record_good(const struct table *table, const uint8_t *at, uint64_t room)
 {
 	struct raw_entry raw;
-	uint64_t need = sizeof(raw);
+	uint64_t need = sizeof(raw), padding;
 
 	if (room < sizeof(raw))
 		return false;
 	memcpy(&raw, at, sizeof(raw));
 	need += raw.n_chunks * UINT64_C(4) + raw.path_len + raw.link_len + 2 + raw.xattrs_len;
-	need += -need & (ALIGN - 1);
+	padding = -need & (ALIGN - 1);
+	need += padding;
 	if (raw.bytes != need || need > room || raw.type > TAR_FIFO || raw.mode > 07777 ||
 		raw.mtime_nsec >= 1000000000 || raw.size > TAR_SIZE_MAX)
+		return false;
+	if (!zeros_good(&raw, at + need - padding, padding))
 		return false;
 	at += sizeof(raw);
 	if (raw.n_chunks ? raw.type != TAR_FILE || !chunks_good(table, &raw, at)
