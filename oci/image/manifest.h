@@ -50,7 +50,7 @@ struct manifest {
 /* What a document says it is, by its members where it has no mediaType. MEDIA_OTHER: neither. */
 enum media_kind manifest_kind(const json_t *document);
 
-/* The entries of an index. The caller frees *entries. 0 or -EBADMSG, -EFBIG with err set. */
+/* The entries of an index. The caller frees *entries. 0 or -EBADMSG, -ENOTSUP, -EFBIG with err set. */
 int index_read(const json_t *index, struct descriptor **entries, size_t *n_entries, struct err *err);
 
 /* 0 or -EBADMSG, -ENOTSUP, -EFBIG with err set. */

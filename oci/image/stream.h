@@ -64,7 +64,10 @@ void stream_close(struct stream *stream);
  */
 int stream_next(struct stream *stream, const uint8_t **data, size_t *len, struct err *err);
 
-/* Skip bytes without looking at them: at once for a plain blob without hashes, else by reading. */
+/*
+ * Skip bytes without looking at them, at least what stream_next() has read and not yet given. For a plain blob without
+ * hashes only: -EINVAL for others. -EBADMSG beyond the end.
+ */
 int stream_skip(struct stream *stream, uint64_t bytes, struct err *err);
 
 /* After the end: digests of the blob and of what came out, as hex. Only with options.hash. 0 or -errno. */
