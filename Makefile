@@ -5,9 +5,10 @@
 #   make                    build for this machine        make ARCH=arm64     cross-build
 #   make demo               the main job, end to end      make check          all tests (what CI runs)
 #   make kernel             the guest kernel              make bench          the figures of docs/spec.md
+#   make fuzz FUZZ_S= FUZZ= look for inputs that break it  make cov            lines that tests reach
 #   make install DESTDIR= PREFIX=                         make help           the rest
 #
-# VARIANT=release|asan|tsan|cov chooses how; CC=clang works too.
+# VARIANT=release|asan|tsan|cov|fuzz chooses how; CC=clang works too.
 
 HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 ARCH ?= $(HOST_ARCH)
@@ -19,7 +20,9 @@ VERSION := 0.1.0
 # ---- tools -----------------------------------------------------------------------------------------------------
 
 CROSS_PREFIX := $(if $(filter-out $(HOST_ARCH),$(ARCH)),$(if $(filter arm64,$(ARCH)),aarch64-linux-gnu-,x86_64-linux-gnu-))
-ifeq ($(origin CC),default)
+ifeq ($(VARIANT),fuzz)
+CC := clang
+else ifeq ($(origin CC),default)
 CC := $(CROSS_PREFIX)gcc
 endif
 ifeq ($(origin AR),default)
@@ -40,15 +43,17 @@ endif
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Walloca -Wundef \
 	-Wcast-qual -Wwrite-strings -Wformat=2 -Wswitch-enum -Wconversion
 CPPFLAGS += -D_GNU_SOURCE -I. $(SYSROOT_CFLAGS) -DMVRUN_VERSION='"$(VERSION)"'
-BASE_CFLAGS := -std=c17 -g $(WARNINGS) -ffunction-sections -fdata-sections
+BASE_CFLAGS := -std=c17 -g $(WARNINGS) -ffunction-sections -fdata-sections -include base/variant.h
 
 HARDEN_x86_64 := -fcf-protection=full
 HARDEN_arm64 := -mbranch-protection=standard
 HARDEN := -fstack-protector-strong -fstack-clash-protection $(HARDEN_$(ARCH)) -ftrivial-auto-var-init=zero
-VARIANT_release := -O2 -D_FORTIFY_SOURCE=3 $(HARDEN)
+# base/variant.h holds the two apart: a release has no fuzzing code in it.
+VARIANT_release := -O2 -D_FORTIFY_SOURCE=3 $(HARDEN) -DMVRUN_RELEASE
 VARIANT_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 VARIANT_tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
 VARIANT_cov := -O0 --coverage
+VARIANT_fuzz := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DMVRUN_FUZZ
 CFLAGS_ALL := $(BASE_CFLAGS) $(VARIANT_$(VARIANT)) $(CFLAGS)
 LDFLAGS_ALL := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SYSROOT_LDFLAGS) \
 	$(filter -fsanitize% --coverage,$(VARIANT_$(VARIANT))) $(LDFLAGS)
@@ -56,7 +61,7 @@ LDFLAGS_ALL := -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections $(SYSROOT_LD
 STATIC_PIE := $(if $(filter release,$(VARIANT)),-static-pie,-pie)
 
 # guest-init is a static program without a C library's weight: musl, no sanitizer, no unwinding.
-MUSL_CFLAGS := -std=c17 -g -Os -D_GNU_SOURCE -I. $(WARNINGS) -ffunction-sections -fdata-sections \
+MUSL_CFLAGS := -std=c17 -g -Os -D_GNU_SOURCE -DMVRUN_RELEASE -I. -include base/variant.h $(WARNINGS) -ffunction-sections -fdata-sections \
 	-fno-asynchronous-unwind-tables -fstack-protector-strong -ftrivial-auto-var-init=zero -fno-pie
 MUSL_LDFLAGS := -static -no-pie -s -Wl,--gc-sections -Wl,-z,noexecstack -Wl,--build-id=none
 ifneq ($(CROSS_PREFIX),)
@@ -104,6 +109,13 @@ CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/i
 UNIT_TESTS_x86_64 := boot cpuid elf ioapic
 UNIT_TESTS := num base proto gmem gmem_worlds giov queue queue_worlds mmio blk console rng vsock session options run_values container bus config $(UNIT_TESTS_$(ARCH)) guest_life guest_path guest_relay guest_seccomp guest_user ref store tar_name tar_reader merge layout_table json_manifest
 UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c
+
+# Each is tests/fuzz/NAME.c and has tests/fuzz/corpus/NAME.
+FUZZ_TARGETS := config elf envfile frame_guest frame_host index json manifest ref spec stream table tar user values \
+	vmm_config
+FUZZ_SUPPORT_SRC := tests/fuzz/fuzz.c tests/unit/fake_driver.c guest-init/control.c guest-init/failure.c guest-init/path.c \
+	guest-init/user.c
+FUZZ_S ?= 60
 
 # The rest of this file follows from the lists.
 include scripts/rules.mk

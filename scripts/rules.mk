@@ -87,6 +87,29 @@ unit-build: $(UNIT_PROGRAMS)
 unit: unit-build
 	scripts/run-unit $(UNIT_PROGRAMS)
 
+# ---- fuzzing -----------------------------------------------------------------------------------------------------
+
+# The same targets twice: in the variant fuzz with libFuzzer, in any other as programs that run over given inputs.
+FUZZ_DIR := $(BUILD)/tests/fuzz
+FUZZ_PROGRAMS := $(patsubst %,$(FUZZ_DIR)/%,$(FUZZ_TARGETS))
+FUZZ_DRIVER := tests/fuzz/$(if $(filter fuzz,$(VARIANT)),libfuzzer,replay).c
+$(FUZZ_PROGRAMS): $(FUZZ_DIR)/%: $(FUZZ_DIR)/%.o $(call objects,$(FUZZ_DRIVER) $(FUZZ_SUPPORT_SRC)) $(LIB_VMM) $(LIB_VIRTIO) \
+		$(LIB_MEM) $(LIB_CLI) $(LIB_RUNTIME) $(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) -pie $(LDFLAGS_ALL) -o $@ $^ \
+		-luring -lzstd -lz -lcrypto -ljansson -lpthread
+
+fuzz-build: $(FUZZ_PROGRAMS)
+
+# Look for new inputs that break something: FUZZ_S seconds for each target, or for the one that FUZZ names.
+fuzz:
+	@$(MAKE) --no-print-directory VARIANT=fuzz BUILD=build/fuzz fuzz-build
+	@tests/fuzz/run build/fuzz $(FUZZ_S) $(or $(FUZZ),$(FUZZ_TARGETS))
+
+# Run every target over the inputs there are.
+fuzz-replay: fuzz-build
+	@tests/fuzz/check $(BUILD) $(FUZZ_TARGETS)
+
 # ---- the guest kernel ------------------------------------------------------------------------------------------
 
 KERNEL := $(BUILD)/$(if $(filter arm64,$(ARCH)),Image,vmlinux)
@@ -101,6 +124,12 @@ $(KERNEL): $(wildcard guest-kernel-config/*.config) scripts/build-kernel
 LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/mvrun
 MANDIR := $(DESTDIR)$(PREFIX)/share/man
 
+# What is installed is a release: no sanitizers, no fuzzing code.
+ifneq ($(VARIANT),release)
+install:
+	@echo "make install: VARIANT=$(VARIANT) is for tests; install VARIANT=release" >&2
+	@false
+else
 install: all $(KERNEL)
 	install -D -m 755 $(BUILD)/mvrun $(DESTDIR)$(PREFIX)/bin/mvrun
 	install -D -m 755 $(BUILD)/mvrun-vmm $(LIBEXEC)/mvrun-vmm
@@ -108,6 +137,7 @@ install: all $(KERNEL)
 	install -D -m 644 $(BUILD)/initramfs.cpio $(LIBEXEC)/initramfs.cpio
 	install -D -m 644 $(KERNEL) $(LIBEXEC)/$(notdir $(KERNEL))
 	install -D -m 644 man/mvrun.1 $(MANDIR)/man1/mvrun.1
+endif
 
 uninstall:
 	rm -rf $(LIBEXEC) $(DESTDIR)$(PREFIX)/bin/mvrun $(MANDIR)/man1/mvrun.1
@@ -156,5 +186,5 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: all unit unit-build kernel install uninstall stage demo-store setup demo check check-long bench lint help clean
+.PHONY: all fuzz fuzz-build fuzz-replay unit unit-build kernel install uninstall stage demo-store setup demo check check-long bench lint help clean
 .SECONDARY:
