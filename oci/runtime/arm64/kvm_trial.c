@@ -4,19 +4,15 @@
  * proof.
  */
 #include "oci/runtime/kvm_probe.h"
-
-#include "base/cleanup.h"
+#include "oci/runtime/tiny_machine.h"
 
 #include <errno.h>
-#include <linux/kvm.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 
-#define MEMORY_BYTES (2u << 20)
 #define MEMORY_GPA 0x40000000
 #define PROOF_GPA 0x10000
 #define PROOF 0x42
@@ -28,27 +24,11 @@ static const uint32_t code[] = {
 	0x14000000, /* b . */
 };
 
-struct tiny_machine {
-	int vm_fd;
-	int vcpu_fd;
-	void *memory;
-	struct kvm_run *run;
-	size_t run_bytes;
-};
-
-static int memory_init(struct tiny_machine *m)
+/* The guest runs without caches: it has to find the code in memory. */
+static void code_put(uint8_t *memory)
 {
-	struct kvm_userspace_memory_region region = {
-		.guest_phys_addr = MEMORY_GPA, .memory_size = MEMORY_BYTES};
-
-	m->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (m->memory == MAP_FAILED)
-		return -errno;
-	memcpy(m->memory, code, sizeof(code));
-	/* The guest runs without caches: it has to find the code in memory. */
-	__builtin___clear_cache((char *)m->memory, (char *)m->memory + sizeof(code));
-	region.userspace_addr = (uint64_t)(uintptr_t)m->memory;
-	return ioctl(m->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+	memcpy(memory, code, sizeof(code));
+	__builtin___clear_cache((char *)memory, (char *)memory + sizeof(code));
 }
 
 static int vcpu_init(struct tiny_machine *m)
@@ -60,8 +40,7 @@ static int vcpu_init(struct tiny_machine *m)
 		.addr = (uint64_t)(uintptr_t)&pc,
 	};
 
-	m->vcpu_fd = ioctl(m->vm_fd, KVM_CREATE_VCPU, 0);
-	if (m->vcpu_fd < 0 || ioctl(m->vm_fd, KVM_ARM_PREFERRED_TARGET, &init) < 0 ||
+	if (ioctl(m->vm_fd, KVM_ARM_PREFERRED_TARGET, &init) < 0 ||
 		ioctl(m->vcpu_fd, KVM_ARM_VCPU_INIT, &init) < 0 ||
 		ioctl(m->vcpu_fd, KVM_SET_ONE_REG, &reg) < 0)
 		return -errno;
@@ -70,32 +49,13 @@ static int vcpu_init(struct tiny_machine *m)
 
 static int machine_init(struct tiny_machine *m, int kvm_fd)
 {
-	int run_bytes = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0), ret;
-	void *run;
+	int ret = tiny_machine_init(m, kvm_fd, MEMORY_GPA);
 
-	m->vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
-	if (run_bytes <= 0 || m->vm_fd < 0)
-		return -errno;
-	ret = memory_init(m);
-	ret = ret ? ret : vcpu_init(m);
 	if (ret)
 		return ret;
-	run = mmap(NULL, (size_t)run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m->vcpu_fd, 0);
-	if (run == MAP_FAILED)
-		return -errno;
-	m->run = run;
-	m->run_bytes = (size_t)run_bytes;
-	return 0;
-}
-
-static void machine_done(struct tiny_machine *m)
-{
-	if (m->run)
-		munmap(m->run, m->run_bytes);
-	fd_release(&m->vcpu_fd);
-	fd_release(&m->vm_fd);
-	if (m->memory && m->memory != MAP_FAILED)
-		munmap(m->memory, MEMORY_BYTES);
+	code_put(m->memory);
+	ret = tiny_machine_add_cpu(m, kvm_fd);
+	return ret ? ret : vcpu_init(m);
 }
 
 static void proof_check(const struct kvm_run *run, struct kvm_trial *trial)
@@ -113,7 +73,7 @@ static void proof_check(const struct kvm_run *run, struct kvm_trial *trial)
 
 bool kvm_trial_run(int kvm_fd, size_t i, struct kvm_trial *trial)
 {
-	struct tiny_machine m = {.vm_fd = -1, .vcpu_fd = -1};
+	struct tiny_machine m;
 	int ret;
 
 	if (i > 0)
@@ -121,12 +81,12 @@ bool kvm_trial_run(int kvm_fd, size_t i, struct kvm_trial *trial)
 	*trial = (struct kvm_trial){0};
 	snprintf(trial->name, sizeof(trial->name), "64-bit mode");
 	ret = machine_init(&m, kvm_fd);
-	if (ret || !m.run)
+	if (ret)
 		kvm_trial_failed(trial, "create a machine", -ret);
 	else if (ioctl(m.vcpu_fd, KVM_RUN, 0) < 0)
 		kvm_trial_failed(trial, "run the guest", errno);
 	else
 		proof_check(m.run, trial);
-	machine_done(&m);
+	tiny_machine_done(&m);
 	return true;
 }

@@ -5,18 +5,14 @@
  * Each ends with a byte written to a port; that byte is the proof.
  */
 #include "oci/runtime/kvm_probe.h"
-
-#include "base/cleanup.h"
+#include "oci/runtime/tiny_machine.h"
 
 #include <errno.h>
-#include <linux/kvm.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 
-#define MEMORY_BYTES (2u << 20)
 #define CODE_GPA 0x1000
 #define PML4_GPA 0x2000
 #define PDPT_GPA 0x3000
@@ -69,67 +65,30 @@ static const struct {
 		0x44},
 };
 
-struct tiny_machine {
-	int vm_fd;
-	int vcpu_fd;
-	uint8_t *memory;
-	struct kvm_run *run;
-	size_t run_bytes;
-};
-
 static void put_entry(uint8_t *memory, uint32_t gpa, uint64_t entry)
 {
 	memcpy(memory + gpa, &entry, sizeof(entry));
 }
 
-static int memory_init(struct tiny_machine *m, enum mode mode)
+static void memory_fill(uint8_t *memory, enum mode mode)
 {
-	struct kvm_userspace_memory_region region = {.memory_size = MEMORY_BYTES};
-
-	m->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (m->memory == MAP_FAILED)
-		return -errno;
-	memcpy(m->memory + CODE_GPA, modes[mode].code, sizeof(modes[mode].code));
-	put_entry(m->memory, PML4_GPA, PDPT_GPA | PAGE_PRESENT_WRITE);
-	put_entry(m->memory, PDPT_GPA, PD_GPA | PAGE_PRESENT_WRITE);
-	put_entry(m->memory, PD_GPA, PAGE_LARGE | PAGE_PRESENT_WRITE);
-	region.userspace_addr = (uint64_t)(uintptr_t)m->memory;
-	return ioctl(m->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+	memcpy(memory + CODE_GPA, modes[mode].code, sizeof(modes[mode].code));
+	put_entry(memory, PML4_GPA, PDPT_GPA | PAGE_PRESENT_WRITE);
+	put_entry(memory, PDPT_GPA, PD_GPA | PAGE_PRESENT_WRITE);
+	put_entry(memory, PD_GPA, PAGE_LARGE | PAGE_PRESENT_WRITE);
 }
 
 static int machine_init(struct tiny_machine *m, int kvm_fd, enum mode mode)
 {
-	int run_bytes = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0), ret;
-	void *run;
+	int ret = tiny_machine_init(m, kvm_fd, 0);
 
-	m->vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
-	if (run_bytes <= 0 || m->vm_fd < 0)
-		return -errno;
-	ioctl(m->vm_fd, KVM_SET_TSS_ADDR, TSS_GPA);
-	ret = memory_init(m, mode);
 	if (ret)
 		return ret;
+	memory_fill(m->memory, mode);
+	ioctl(m->vm_fd, KVM_SET_TSS_ADDR, TSS_GPA);
 	if (ioctl(m->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
 		return -errno;
-	m->vcpu_fd = ioctl(m->vm_fd, KVM_CREATE_VCPU, 0);
-	if (m->vcpu_fd < 0)
-		return -errno;
-	run = mmap(NULL, (size_t)run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m->vcpu_fd, 0);
-	if (run == MAP_FAILED)
-		return -errno;
-	m->run = run;
-	m->run_bytes = (size_t)run_bytes;
-	return 0;
-}
-
-static void machine_done(struct tiny_machine *m)
-{
-	if (m->run)
-		munmap(m->run, m->run_bytes);
-	fd_release(&m->vcpu_fd);
-	fd_release(&m->vm_fd);
-	if (m->memory && m->memory != MAP_FAILED)
-		munmap(m->memory, MEMORY_BYTES);
+	return tiny_machine_add_cpu(m, kvm_fd);
 }
 
 /* Flat segments of the mode: 16 bits from address 0, or 32 or 64 bits over everything. */
@@ -197,7 +156,7 @@ static void proof_check(const struct kvm_run *run, enum mode mode, struct kvm_tr
 
 bool kvm_trial_run(int kvm_fd, size_t i, struct kvm_trial *trial)
 {
-	struct tiny_machine m = {.vm_fd = -1, .vcpu_fd = -1};
+	struct tiny_machine m;
 	int ret;
 
 	if (i >= MODES)
@@ -205,7 +164,7 @@ bool kvm_trial_run(int kvm_fd, size_t i, struct kvm_trial *trial)
 	*trial = (struct kvm_trial){0};
 	snprintf(trial->name, sizeof(trial->name), "%s", modes[i].name);
 	ret = machine_init(&m, kvm_fd, (enum mode)i);
-	if (ret || !m.run)
+	if (ret)
 		kvm_trial_failed(trial, "create a machine", -ret);
 	else if ((ret = registers_init(&m, (enum mode)i)) != 0)
 		kvm_trial_failed(trial, "set the registers", -ret);
@@ -213,6 +172,6 @@ bool kvm_trial_run(int kvm_fd, size_t i, struct kvm_trial *trial)
 		kvm_trial_failed(trial, "run the guest", errno);
 	else
 		proof_check(m.run, (enum mode)i, trial);
-	machine_done(&m);
+	tiny_machine_done(&m);
 	return true;
 }
