@@ -73,8 +73,10 @@ static int name_delete(const struct removal *removal, const char *name, struct e
 
 static bool is_target(const struct removal *removal, const struct image_id *id)
 {
-	for (size_t i = 0; i < removal->n_targets; i++) {
-		if (strcmp(removal->targets[i].id.manifest, id->manifest) == 0)
+	const struct target *end = removal->targets + removal->n_targets;
+
+	for (const struct target *target = removal->targets; target < end; target++) {
+		if (strcmp(target->id.manifest, id->manifest) == 0)
 			return true;
 	}
 	return false;
