@@ -118,5 +118,12 @@ FUZZ_SUPPORT_SRC := tests/fuzz/fuzz.c tests/unit/fake_driver.c guest-init/contro
 	guest-init/user.c
 FUZZ_S ?= 60
 
+# What tests/hostile/harness attacks the devices with.
+HOSTILE_DRIVER_SRC := tests/hostile/driver/blk.c tests/hostile/driver/cases_mmio.c tests/hostile/driver/cases_queue.c \
+	tests/hostile/driver/cases_setup.c tests/hostile/driver/cases_small.c tests/hostile/driver/cases_vsock.c \
+	tests/hostile/driver/catalogue.c tests/hostile/driver/device.c tests/hostile/driver/good.c \
+	tests/hostile/driver/random.c tests/hostile/driver/vsock.c
+HOSTILE_HARNESS_SRC := tests/hostile/harness/machine.c tests/hostile/harness/main.c tests/hostile/harness/threads.c
+
 # The rest of this file follows from the lists.
 include scripts/rules.mk

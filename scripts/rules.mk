@@ -110,6 +110,27 @@ fuzz:
 fuzz-replay: fuzz-build
 	@tests/fuzz/check $(BUILD) $(FUZZ_TARGETS)
 
+# ---- the hostile guest -----------------------------------------------------------------------------------------
+
+$(BUILD)/tests/hostile/harness/harness: $(call objects,$(HOSTILE_DRIVER_SRC) $(HOSTILE_HARNESS_SRC)) \
+		$(LIB_VIRTIO) $(LIB_MEM) $(LIB_BASE)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -luring -lpthread
+
+hostile-build: $(BUILD)/tests/hostile/harness/harness
+
+# As many random queue operations and register accesses as N says, from seed SEED, under AddressSanitizer and
+# UndefinedBehaviorSanitizer.
+N ?= 1000000
+hostile:
+	@$(MAKE) --no-print-directory VARIANT=asan CC=clang BUILD=$(BUILD)/asan hostile-build
+	$(BUILD)/asan/tests/hostile/harness/harness --queue $(N) --registers $(N) $(if $(SEED),--seed $(SEED))
+
+# The catalogue, then lives and doorbells against each other, under ThreadSanitizer.
+hostile-race:
+	@$(MAKE) --no-print-directory VARIANT=tsan CC=clang BUILD=$(BUILD)/tsan hostile-build
+	$(BUILD)/tsan/tests/hostile/harness/harness --queue 0 --registers 0
+
 # ---- the guest kernel ------------------------------------------------------------------------------------------
 
 KERNEL := $(BUILD)/$(if $(filter arm64,$(ARCH)),Image,vmlinux)
@@ -186,5 +207,5 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: all fuzz fuzz-build fuzz-replay unit unit-build kernel install uninstall stage demo-store setup demo check check-long bench lint help clean
+.PHONY: all fuzz fuzz-build fuzz-replay hostile hostile-build hostile-race unit unit-build kernel install uninstall stage demo-store setup demo check check-long bench lint help clean
 .SECONDARY:
