@@ -94,11 +94,13 @@ INIT_SRC := guest-init/boot.c guest-init/caps.c guest-init/cgroup.c guest-init/c
 	base/buf.c base/cleanup.c base/loop.c proto/frame.c proto/spec.c
 STORE_SRC := oci/store/digest.c oci/store/ingest.c oci/store/layout.c oci/store/list.c oci/store/record.c oci/store/ref.c \
 	oci/store/remove.c oci/store/resolve.c oci/store/store.c
-IMAGE_SRC := oci/image/archive.c oci/image/config.c oci/image/data.c oci/image/erofs.c oci/image/erofs_dir.c \
-	oci/image/erofs_plan.c oci/image/erofs_xattr.c oci/image/hash.c oci/image/json.c oci/image/layer.c \
-	oci/image/layers.c oci/image/load.c oci/image/main.c oci/image/manifest.c oci/image/name.c \
-	oci/image/platform.c oci/image/select.c oci/image/source.c oci/image/stream.c oci/image/table.c \
-	oci/image/tar.c oci/image/tar_pax.c oci/image/tar_sparse.c oci/image/tree.c
+IMAGE_SRC := oci/image/answer.c oci/image/blob.c oci/image/config.c oci/image/confine.c oci/image/data.c \
+	oci/image/decoder.c oci/image/erofs.c oci/image/erofs_dir.c oci/image/erofs_plan.c oci/image/erofs_xattr.c \
+	oci/image/feed.c oci/image/hash.c oci/image/json.c oci/image/layer.c oci/image/layers.c oci/image/load.c \
+	oci/image/main.c oci/image/manifest.c oci/image/members.c oci/image/name.c oci/image/nursery.c \
+	oci/image/order.c oci/image/platform.c oci/image/select.c oci/image/source.c oci/image/stream.c \
+	oci/image/table.c oci/image/tar.c oci/image/tar_pax.c oci/image/tar_sparse.c oci/image/tree.c \
+	oci/image/wire.c oci/image/worker.c
 RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/claim.c oci/runtime/container.c \
 	oci/runtime/host_check.c oci/runtime/kvm_probe.c oci/runtime/$(ARCH)/kvm_trial.c oci/runtime/machine.c \
 	oci/runtime/names.c oci/runtime/paths.c oci/runtime/relay.c oci/runtime/session.c oci/runtime/signals.c \

@@ -4,6 +4,7 @@
 #include "oci/image/data.h"
 #include "oci/image/name.h"
 #include "oci/image/tar.h"
+#include "oci/image/tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -247,100 +248,35 @@ static int entries_store(struct conversion *c, uint64_t max_entries, struct err 
 
 /* ---- the whole ---- */
 
-static int digest_failed(struct err *err, const char *what, const char *expected, const char *found)
+static int convert(struct conversion *c, struct err *err)
 {
-	return err_set(err, EBADMSG, "the %s: expected sha256:%.12s..., found sha256:%.12s...", what,
-		expected, found);
-}
+	struct table_info info = {0};
+	int ret = entries_store(c, TREE_ENTRIES_MAX, err);
 
-static int digests_check(struct conversion *c, const struct layer_source *source, struct err *err)
-{
-	char blob[DIGEST_HEX_LEN + 1], tar[DIGEST_HEX_LEN + 1];
-
-	if (stream_digests(&c->stream, blob, tar))
-		return err_set(err, ENOMEM, "out of memory");
-	if (source->digest[0] && strcmp(blob, source->digest) != 0)
-		return digest_failed(err, "data does not match its digest", source->digest, blob);
-	if (strcmp(tar, source->diff_id) != 0)
-		return digest_failed(err, "unpacked data does not match its diff ID", source->diff_id, tar);
-	return 0;
-}
-
-/* Read what the tar reader left: it must be hashed, and there is nothing when the archive was good. */
-static int rest_read(struct conversion *c, struct err *err)
-{
-	const uint8_t *data;
-	size_t len = 1;
-	int ret = 0;
-
-	while (!ret && len)
-		ret = stream_next(&c->stream, &data, &len, err);
-	return ret;
-}
-
-static int compression_check(const struct conversion *c, const struct layer_source *source, struct err *err)
-{
-	if (source->compression < 0 || (int)c->stream.compression == source->compression)
-		return 0;
-	return err_set(err, EBADMSG, "the data is %s, its media type says %s",
-		compression_name(c->stream.compression),
-		compression_name((enum compression)source->compression));
-}
-
-/*
- * A damaged blob usually fails as a damaged archive first. Then its digest is the better explanation: see
- * whether it is right.
- */
-static int explain(
-	const struct layer_source *source, const struct layer_limits *limits, int code, struct err *err)
-{
-	char found[DIGEST_HEX_LEN + 1];
-
-	if (code != -EBADMSG || !source->digest[0] ||
-		blob_digest(&source->blob, limits->cancel, found, NULL) || strcmp(found, source->digest) == 0)
-		return code;
-	return digest_failed(err, "data does not match its digest", source->digest, found);
-}
-
-static int convert(struct conversion *c, const struct layer_source *source, const struct layer_limits *limits,
-	struct table_info *info, struct err *err)
-{
-	int ret = compression_check(c, source, err);
-
-	if (!ret)
-		ret = entries_store(c, limits->max_entries, err);
-	if (!ret)
-		ret = rest_read(c, err);
-	if (!ret)
-		ret = digests_check(c, source, err);
 	if (ret)
 		return ret;
-	*info = (struct table_info){.n_entries = c->table.n_entries, .tar_bytes = c->stream.out_bytes};
-	ret = data_writer_finish(&c->data, &info->data_bytes);
+	info.tar_bytes = c->stream.out_bytes;
+	ret = data_writer_finish(&c->data, &info.data_bytes);
 	if (!ret)
-		ret = table_writer_finish(&c->table, info);
+		ret = table_writer_finish(&c->table, &info);
 	return ret ? write_failed(err, ret) : 0;
 }
 
-int layer_convert(const struct layer_source *source, const struct layer_limits *limits, int data_fd,
-	int table_fd, struct table_info *info, struct err *err)
+int layer_convert(int tar_fd, uint64_t max_bytes, int data_fd, int table_fd, struct err *err)
 {
-	struct stream_options options = {.max_bytes = limits->max_bytes,
-		.hash = true,
-		.cancel = limits->cancel,
-		.progress = limits->progress};
+	struct blob_ref blob = {.fd = tar_fd, .bytes = BLOB_TO_END};
 	struct conversion *c = calloc(1, sizeof(*c));
 	int ret;
 
 	if (!c)
 		return err_set(err, ENOMEM, "out of memory");
-	ret = stream_open(&c->stream, &source->blob, &options, err);
+	ret = stream_open(&c->stream, &blob, COMPRESSION_NONE, err);
 	if (!ret) {
 		tar_init(&c->tar, &c->stream, false);
-		ret = data_writer_init(&c->data, data_fd, limits->max_bytes);
+		ret = data_writer_init(&c->data, data_fd, max_bytes);
 		if (!ret)
-			ret = table_writer_init(&c->table, table_fd);
-		ret = ret ? write_failed(err, ret) : convert(c, source, limits, info, err);
+			ret = table_writer_init(&c->table, table_fd, max_bytes);
+		ret = ret ? write_failed(err, ret) : convert(c, err);
 		table_writer_done(&c->table);
 		data_writer_done(&c->data);
 		tar_done(&c->tar);
@@ -348,5 +284,5 @@ int layer_convert(const struct layer_source *source, const struct layer_limits *
 	}
 	free(c->chunks);
 	free(c);
-	return explain(source, limits, ret, err);
+	return ret;
 }

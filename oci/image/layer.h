@@ -2,36 +2,21 @@
 /*
  * One layer, decoded once: archive in, data and table out.
  *
- * The archive is read as it comes, from the compressed blob to the two files in one pass. Names select
- * nothing on the host; they are checked and written down. Whether they make sense together (a file below a
- * symbolic link, a hard link to nothing) shows when the layers are merged (tree.h).
+ * The archive is read as it comes, in one pass. Names select nothing on the host; they are checked and written
+ * down. Whether they make sense together (a file below a symbolic link, a hard link to nothing) shows when the
+ * layers are merged (tree.h).
  */
 #ifndef MVRUN_OCI_IMAGE_LAYER_H
 #define MVRUN_OCI_IMAGE_LAYER_H
 
-#include "oci/image/stream.h"
-#include "oci/image/table.h"
+#include "base/err.h"
 
-struct layer_source {
-	struct blob_ref blob;
-	char digest[DIGEST_HEX_LEN + 1]; /* of the blob; "" if nobody said (docker-archive) */
-	char diff_id[DIGEST_HEX_LEN + 1];
-	int compression; /* enum compression the media type promises, or -1 */
-};
-
-struct layer_limits {
-	uint64_t max_bytes; /* decompressed, and data with it */
-	uint64_t max_entries;
-	const atomic_int *cancel;
-	_Atomic uint64_t *progress;
-};
+#include <stdint.h>
 
 /*
- * Convert a layer into two empty files. *info says what they hold. Both digests are checked before it
- * succeeds, so nothing of an archive that is not the right one is ever used. 0 or -errno with err set. Any
- * thread.
+ * Convert the archive that comes out of a pipe into two empty files (all borrowed), of at most max_bytes each.
+ * 0 or -errno with err set.
  */
-int layer_convert(const struct layer_source *source, const struct layer_limits *limits, int data_fd,
-	int table_fd, struct table_info *info, struct err *err);
+int layer_convert(int tar_fd, uint64_t max_bytes, int data_fd, int table_fd, struct err *err);
 
 #endif

@@ -3,7 +3,8 @@
 #include "oci/image/load.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
+#include "base/io.h"
+#include "oci/image/feed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@ struct pool {
 	atomic_size_t next;
 	atomic_int stop; /* a signal, or a failure of one: the others need not go on */
 	_Atomic uint64_t done_bytes;
+	_Atomic uint64_t unpacked_bytes;
 	uint64_t total_bytes;
 	pthread_mutex_t lock; /* of the rest */
 	pthread_cond_t changed;
@@ -37,11 +39,11 @@ struct pool {
 
 /* ---- one layer ---- */
 
-static int table_of(const struct load *load, const char *diff_id, struct table_info *info)
+/* What the store has of a layer, if it has it whole. */
+static int layer_find(const struct load *load, const char *diff_id, struct table_info *info)
 {
 	struct store *store = load->ingest.store;
 	char path[STORE_PATH_MAX];
-	struct table table;
 	auto_fd fd = -1;
 	struct stat st;
 	int ret;
@@ -50,28 +52,125 @@ static int table_of(const struct load *load, const char *diff_id, struct table_i
 	fd = openat(store->dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
-	ret = table_open(&table, fd);
-	if (ret)
+	ret = table_peek(fd, info);
+	if (ret || !info->data_bytes)
 		return ret;
-	*info = table.info;
-	table_close(&table);
 	path_layer(path, diff_id, ".data");
-	if (!info->data_bytes)
-		return 0;
 	if (fstatat(store->dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return S_ISREG(st.st_mode) && (uint64_t)st.st_size == info->data_bytes ? 0 : -EBADMSG;
 }
 
+static int digest_failed(struct err *err, const char *what, const char *expected, const char *found)
+{
+	return err_set(err, EBADMSG, "the %s: expected sha256:%.12s..., found sha256:%.12s...", what,
+		expected, found);
+}
+
+static int digests_check(const struct layer_source *source, const struct feed *feed, struct err *err)
+{
+	if (source->digest[0] && strcmp(feed->digest, source->digest) != 0)
+		return digest_failed(err, "data does not match its digest", source->digest, feed->digest);
+	if (strcmp(feed->unpacked_digest, source->diff_id) != 0)
+		return digest_failed(err, "unpacked data does not match its diff ID", source->diff_id,
+			feed->unpacked_digest);
+	return 0;
+}
+
+/*
+ * A damaged blob usually fails as a damaged archive first. Then its digest is the better explanation: see
+ * whether it is right.
+ */
+static int explain(const struct layer_source *source, const atomic_int *cancel, int code, struct err *err)
+{
+	char found[DIGEST_HEX_LEN + 1];
+
+	if (code != -EBADMSG || !source->digest[0] || blob_digest(&source->blob, cancel, found, NULL) ||
+		strcmp(found, source->digest) == 0)
+		return code;
+	return digest_failed(err, "data does not match its digest", source->digest, found);
+}
+
+static int compression_find(const struct layer_source *source, enum compression *out, struct err *err)
+{
+	int ret = blob_compression(&source->blob, out, err);
+
+	if (ret || source->compression < 0 || (int)*out == source->compression)
+		return ret;
+	return err_set(err, EBADMSG, "the data is %s, its media type says %s", compression_name(*out),
+		compression_name((enum compression)source->compression));
+}
+
+/* Give the order to make data and table of what comes out of the pipe whose other end is *to_fd. */
+static int conversion_begin(
+	struct pool *pool, int data_fd, int table_fd, int *to_fd, struct job *job, struct err *err)
+{
+	const struct load *load = pool->load;
+	struct order order = {.kind = ORDER_LAYER, .max_bytes = load->options.max_image_bytes};
+	int pipe_fds[2], ret;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "start decoding");
+	fcntl(pipe_fds[1], F_SETPIPE_SZ, FEED_PIPE_BYTES);
+	io_set_nonblock(pipe_fds[1]);
+	*to_fd = pipe_fds[1];
+	ret = job_begin(load->decoder, &order, (int[]){pipe_fds[0], data_fd, table_fd}, 3, job, err);
+	close(pipe_fds[0]);
+	return ret;
+}
+
+/* Convert a layer into two empty files. Nothing of it is used unless both digests were right. */
+static int layer_convert_by_worker(struct pool *pool, const struct layer_source *source, int data_fd,
+	int table_fd, uint64_t *tar_bytes, struct err *err)
+{
+	struct feed feed = {.blob = source->blob,
+		.decoder = pool->load->decoder,
+		.to_fd = -1,
+		.max_bytes = pool->load->options.max_image_bytes,
+		.any_ratio = pool->load->options.any_ratio,
+		.cancel = &pool->stop,
+		.progress = &pool->done_bytes,
+		.total = &pool->unpacked_bytes};
+	auto_answer answer = {0};
+	struct job job = JOB_NONE;
+	int ret = compression_find(source, &feed.compression, err);
+
+	if (!ret)
+		ret = conversion_begin(pool, data_fd, table_fd, &feed.to_fd, &job, err);
+	if (!ret)
+		ret = feed_run(&feed, err);
+	/* Who does not want the rest has found something wrong, and says what. */
+	if (!ret || ret == -EPIPE)
+		ret = job_end(&job, &pool->stop, &answer, err);
+	if (!ret)
+		ret = digests_check(source, &feed, err);
+	*tar_bytes = feed.unpacked_bytes;
+	fd_release(&feed.to_fd);
+	job_release(&job);
+	return explain(source, &pool->stop, ret, err);
+}
+
+/* What a worker wrote, as far as that has to be right for what others rely on. */
+static int files_check(
+	int data_fd, int table_fd, uint64_t tar_bytes, struct table_info *info, struct err *err)
+{
+	struct blob_ref data;
+	int ret = table_peek(table_fd, info);
+
+	if (!ret)
+		ret = blob_of_file(data_fd, &data, err);
+	if (!ret && (data.bytes != info->data_bytes || tar_bytes != info->tar_bytes))
+		ret = -EBADMSG;
+	return ret ? answer_bad(err) : 0;
+}
+
 static int layer_make(struct pool *pool, struct layer_job *job, struct err *err)
 {
 	const struct load *load = pool->load;
-	struct layer_limits limits = {.max_bytes = load->options.max_image_bytes,
-		.max_entries = TREE_ENTRIES_MAX,
-		.cancel = &pool->stop,
-		.progress = &pool->done_bytes};
 	char data[DIGEST_HEX_LEN + 8], table[DIGEST_HEX_LEN + 8], path[STORE_PATH_MAX];
-	auto_fd data_fd = -1, table_fd = -1;
+	auto_fd data_fd = -1;
+	auto_fd table_fd = -1;
+	uint64_t tar_bytes = 0;
 	int ret;
 
 	snprintf(data, sizeof(data), "%s.data", job->source.diff_id);
@@ -80,7 +179,9 @@ static int layer_make(struct pool *pool, struct layer_job *job, struct err *err)
 	table_fd = data_fd < 0 ? -1 : ingest_create(&load->ingest, table, err);
 	if (table_fd < 0)
 		return -err->code;
-	ret = layer_convert(&job->source, &limits, data_fd, table_fd, &job->info, err);
+	ret = layer_convert_by_worker(pool, &job->source, data_fd, table_fd, &tar_bytes, err);
+	if (!ret)
+		ret = files_check(data_fd, table_fd, tar_bytes, &job->info, err);
 	if (!ret && job->info.data_bytes) {
 		path_layer(path, job->source.diff_id, ".data");
 		ret = ingest_replace(&load->ingest, data, path, err);
@@ -99,7 +200,7 @@ static int layer_obtain(struct pool *pool, struct layer_job *job, struct err *er
 
 	if (lock < 0)
 		return lock;
-	if (table_of(pool->load, job->source.diff_id, &job->info) == 0) {
+	if (layer_find(pool->load, job->source.diff_id, &job->info) == 0) {
 		atomic_fetch_add(&pool->done_bytes, job->source.blob.bytes);
 		ret = 0;
 	} else {

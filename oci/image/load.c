@@ -3,8 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
-#include "oci/image/erofs.h"
-#include "oci/image/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +22,7 @@ struct work {
 	struct layer_job *jobs; /* one per different layer */
 	size_t n_jobs;
 	size_t job_of[IMAGE_LAYERS_MAX]; /* layer to job */
-	uint16_t same[IMAGE_LAYERS_MAX]; /* layer to the first one that is equal to it */
-	uint64_t bytes[IMAGE_LAYERS_MAX];
-	struct table tables[IMAGE_LAYERS_MAX];
+	struct order tree; /* what it takes to write the file system */
 };
 
 /* ---- what is to be loaded ---- */
@@ -51,20 +47,25 @@ static int platform_check(const struct work *work, struct err *err)
 
 static int config_parse(struct work *work, size_t n_layers, struct err *err)
 {
-	auto_json *json = json_parse(work->config_text, work->config_len, "the configuration", err);
-	int ret = json ? config_read(json, n_layers, &work->image, err) : -EBADMSG;
+	struct order order = {.kind = ORDER_CONFIG, .n_layers = n_layers, .what = "the configuration"};
+	const struct load *load = work->load;
+	auto_answer answer = {0};
+	int ret = decoder_ask(
+		load->decoder, &order, work->config_text, work->config_len, load->cancel, &answer, err);
 
+	if (!ret)
+		ret = answer_take_config(&answer, n_layers, &work->image, err);
 	return ret ? ret : platform_check(work, err);
 }
 
 /* Equal layers are one job, and one place on the disk. */
 static int job_add(struct work *work, size_t layer, const struct layer_source *source)
 {
-	work->same[layer] = (uint16_t)layer;
+	work->tree.layer_same[layer] = (uint16_t)layer;
 	for (size_t i = 0; i < layer; i++) {
 		if (strcmp(work->image.layers[i].diff_id, source->diff_id) != 0)
 			continue;
-		work->same[layer] = (uint16_t)i;
+		work->tree.layer_same[layer] = (uint16_t)i;
 		work->job_of[layer] = work->job_of[i];
 		return 1;
 	}
@@ -105,26 +106,36 @@ static int oci_layer_add(struct work *work, size_t i, struct err *err)
 	return 0;
 }
 
-static int oci_prepare(struct work *work, struct err *err)
+static int manifest_take(struct work *work, struct err *err)
 {
+	struct order order = {.kind = ORDER_MANIFEST, .what = "the manifest"};
 	const struct selection *selection = work->selection;
 	struct load *load = work->load;
-	auto_json *json = NULL;
+	auto_answer answer = {0};
+	enum media_kind kind = MEDIA_OTHER;
 	int ret = source_read_blob(&load->source, selection->manifest.digest, selection->manifest.bytes,
 		JSON_MANIFEST_MAX, &work->manifest_text, &work->manifest_len, err);
 
-	if (ret)
-		return ret;
-	json = json_parse(work->manifest_text, work->manifest_len, "the manifest", err);
-	if (!json)
-		return -EBADMSG;
-	if (manifest_kind(json) != MEDIA_MANIFEST)
-		return err_set(err, EBADMSG, "sha256:%.12s... is called a manifest but is none",
-			selection->manifest.digest);
-	ret = manifest_read(json, &work->manifest, err);
 	if (!ret)
-		ret = source_read_blob(&load->source, work->manifest.config, work->manifest.config_bytes,
-			JSON_CONFIG_MAX, &work->config_text, &work->config_len, err);
+		ret = decoder_ask(load->decoder, &order, work->manifest_text, work->manifest_len,
+			load->cancel, &answer, err);
+	if (!ret)
+		ret = answer_take_manifest(&answer, &kind, &work->manifest, err);
+	if (!ret && kind != MEDIA_MANIFEST)
+		ret = err_set(err, EBADMSG, "sha256:%.12s... is called a manifest but is none",
+			selection->manifest.digest);
+	return ret;
+}
+
+static int oci_prepare(struct work *work, struct err *err)
+{
+	const struct selection *selection = work->selection;
+	int ret = manifest_take(work, err);
+
+	if (!ret)
+		ret = source_read_blob(&work->load->source, work->manifest.config,
+			work->manifest.config_bytes, JSON_CONFIG_MAX, &work->config_text, &work->config_len,
+			err);
 	if (!ret)
 		ret = config_parse(work, work->manifest.n_layers, err);
 	if (!ret)
@@ -171,8 +182,6 @@ static int docker_layer_add(struct work *work, size_t i, const char *name, struc
 	struct layer_source source = {.compression = -1, .blob.fd = -1};
 	int ret;
 
-	if (!name)
-		return err_set(err, EBADMSG, "manifest.json is malformed");
 	memcpy(source.diff_id, work->image.layers[i].diff_id, sizeof(source.diff_id));
 	/* blobs/sha256/<hex> promises a digest; other names ("<id>/layer.tar") do not. */
 	if (strncmp(name, "blobs/sha256/", 13) != 0 || !name_digest(name, "", source.digest))
@@ -185,30 +194,37 @@ static int docker_layer_add(struct work *work, size_t i, const char *name, struc
 	return 0;
 }
 
+static int docker_prepare_entry(struct work *work, const struct docker_entry *entry, struct err *err)
+{
+	int ret;
+
+	if (entry->n_layers > IMAGE_LAYERS_MAX)
+		return err_set(err, EFBIG, "the image has too many layers: at most %d are supported",
+			IMAGE_LAYERS_MAX);
+	ret = docker_config_read(work, entry->config, err);
+	if (!ret)
+		ret = config_parse(work, entry->n_layers, err);
+	if (!ret)
+		ret = jobs_alloc(work, entry->n_layers, err);
+	for (size_t i = 0; !ret && i < entry->n_layers; i++)
+		ret = docker_layer_add(work, i, entry->layers[i], err);
+	return ret;
+}
+
 static int docker_prepare(struct work *work, struct err *err)
 {
-	auto_json *json = NULL;
-	const json_t *entry, *layers;
-	const char *config;
-	int ret = docker_manifest_read(work->load, &json, err);
+	struct docker_entry *entries = NULL;
+	auto_answer answer = {0};
+	size_t n = 0;
+	int ret = docker_manifest_read(work->load, &answer, &entries, &n, err);
 
 	if (ret)
 		return ret;
-	entry = json_array_get(json, work->selection->docker_entry);
-	layers = json_object_get(entry, "Layers");
-	config = json_string_value(json_object_get(entry, "Config"));
-	if (!config || (layers && !json_is_array(layers) && !json_is_null(layers)))
-		return err_set(err, EBADMSG, "manifest.json is malformed");
-	if (json_array_size(layers) > IMAGE_LAYERS_MAX)
-		return err_set(err, EFBIG, "the image has %zu layers: at most %d are supported",
-			json_array_size(layers), IMAGE_LAYERS_MAX);
-	ret = docker_config_read(work, config, err);
-	if (!ret)
-		ret = config_parse(work, json_array_size(layers), err);
-	if (!ret)
-		ret = jobs_alloc(work, json_array_size(layers), err);
-	for (size_t i = 0; !ret && i < json_array_size(layers); i++)
-		ret = docker_layer_add(work, i, json_string_value(json_array_get(layers, i)), err);
+	/* It is read again for each image, and might say less than before. */
+	ret = work->selection->docker_entry < n
+		      ? docker_prepare_entry(work, &entries[work->selection->docker_entry], err)
+		      : answer_bad(err);
+	docker_entries_free(entries, n);
 	return ret;
 }
 
@@ -246,35 +262,18 @@ static int docker_manifest_make(struct work *work, struct err *err)
 
 /* ---- the tree ---- */
 
-static int tables_open(struct work *work, struct err *err)
-{
-	struct store *store = work->load->ingest.store;
-
-	for (size_t i = 0; i < work->image.n_layers; i++) {
-		char path[STORE_PATH_MAX];
-		auto_fd fd = -1;
-		int ret;
-
-		path_layer(path, work->image.layers[i].diff_id, ".tab");
-		fd = openat(store->dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		ret = fd < 0 ? -errno : table_open(&work->tables[i], fd);
-		if (ret)
-			return err_sys(err, ret, "open layer sha256:%.12s... in the store",
-				work->image.layers[i].diff_id);
-	}
-	return 0;
-}
-
 static int sizes_set(struct work *work, struct err *err)
 {
 	uint64_t total = 0;
 	size_t n_segments = 1;
 
 	for (size_t i = 0; i < work->image.n_layers; i++) {
-		work->bytes[i] = work->same[i] == i ? work->tables[i].info.data_bytes : 0;
-		work->image.layers[i].bytes = work->bytes[i];
-		total += work->bytes[i];
-		n_segments += work->bytes[i] != 0;
+		uint64_t bytes =
+			work->tree.layer_same[i] == i ? work->jobs[work->job_of[i]].info.data_bytes : 0;
+
+		work->tree.layer_bytes[i] = work->image.layers[i].bytes = bytes;
+		total += bytes;
+		n_segments += bytes != 0;
 	}
 	if (n_segments > IMAGE_SEGMENTS_MAX)
 		return err_set(err, EFBIG, "the image has %zu layers with contents: at most %d are supported",
@@ -286,45 +285,64 @@ static int sizes_set(struct work *work, struct err *err)
 	return 0;
 }
 
-static int layers_merge(struct work *work, struct tree *tree, struct err *err)
+static int tables_open(const struct work *work, int *fds, struct err *err)
 {
-	size_t n = work->image.n_layers;
+	const struct store *store = work->load->ingest.store;
 
-	for (size_t i = 0; i < n; i++) {
-		int ret = tree_apply(tree, &work->tables[i], (uint16_t)i, err);
+	for (size_t i = 0; i < work->image.n_layers; i++) {
+		char path[STORE_PATH_MAX];
 
-		if (ret)
-			return err_wrap(err, "layer sha256:%.12s... (number %zu of %zu)",
-				work->image.layers[i].diff_id, i + 1, n);
-		if (atomic_load(work->load->cancel))
-			return err_set(err, EINTR, "interrupted");
+		path_layer(path, work->image.layers[i].diff_id, ".tab");
+		fds[i] = openat(store->dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fds[i] < 0)
+			return err_sys(err, errno, "open layer sha256:%.12s... in the store",
+				work->image.layers[i].diff_id);
 	}
-	tree_finish(tree);
+	return 0;
+}
+
+/* Have the tables (fds[1] and on) merged into the file system (fds[0]). */
+static int tree_order(struct work *work, const int *fds, struct err *err)
+{
+	const struct load *load = work->load;
+	char uuid[2 * sizeof(work->tree.uuid) + 1];
+	auto_answer answer = {0};
+	struct blob_ref meta;
+	struct job job;
+	int ret;
+
+	snprintf(uuid, sizeof(uuid), "%.32s", work->image.image.manifest);
+	num_parse_hex(uuid, work->tree.uuid, sizeof(work->tree.uuid));
+	work->tree.kind = ORDER_TREE;
+	work->tree.n_layers = work->image.n_layers;
+	work->tree.max_bytes = load->options.max_image_bytes;
+	ret = job_begin(load->decoder, &work->tree, fds, work->image.n_layers + 1, &job, err);
+	if (!ret)
+		ret = job_end(&job, load->cancel, &answer, err);
+	if (!ret)
+		ret = blob_of_file(fds[0], &meta, err);
+	if (!ret && (!meta.bytes || meta.bytes % IMAGE_ALIGN))
+		ret = answer_bad(err);
+	if (ret)
+		return ret;
+	work->image.meta_bytes = meta.bytes;
+	work->image.size_bytes += meta.bytes;
 	return 0;
 }
 
 static int tree_write(struct work *work, struct err *err)
 {
-	struct erofs_layout layout = {.layer_bytes = work->bytes,
-		.layer_same = work->same,
-		.n_layers = (uint16_t)work->image.n_layers};
-	auto_fd fd = ingest_create(&work->load->ingest, "image/meta.erofs", err);
-	char uuid[2 * sizeof(layout.uuid) + 1];
-	struct tree tree;
+	int fds[ORDER_FDS_MAX];
 	int ret;
 
-	if (fd < 0)
-		return fd;
-	snprintf(uuid, sizeof(uuid), "%.32s", work->image.image.manifest);
-	num_parse_hex(uuid, layout.uuid, sizeof(layout.uuid));
-	ret = tree_init(&tree, err);
-	if (ret)
-		return ret;
-	ret = layers_merge(work, &tree, err);
+	for (size_t i = 0; i < ORDER_FDS_MAX; i++)
+		fds[i] = -1;
+	fds[0] = ingest_create(&work->load->ingest, "image/meta.erofs", err);
+	ret = fds[0] < 0 ? fds[0] : tables_open(work, fds + 1, err);
 	if (!ret)
-		ret = erofs_write(&tree, &layout, fd, &work->image.meta_bytes, err);
-	work->image.size_bytes += work->image.meta_bytes;
-	tree_done(&tree);
+		ret = tree_order(work, fds, err);
+	for (size_t i = 0; i < ORDER_FDS_MAX; i++)
+		fd_release(&fds[i]);
 	return ret;
 }
 
@@ -370,9 +388,7 @@ static int image_build(struct work *work, struct err *err)
 		ret = docker_manifest_make(work, err);
 	if (ret || (docker && image_there(work)))
 		return ret;
-	ret = tables_open(work, err);
-	if (!ret)
-		ret = sizes_set(work, err);
+	ret = sizes_set(work, err);
 	if (!ret && mkdirat(work->load->ingest.dir_fd, "image", 0700) < 0)
 		ret = err_sys(err, errno, "make a folder in the store");
 	if (!ret)
@@ -384,8 +400,6 @@ static void work_free(struct work *work)
 {
 	for (size_t i = 0; i < work->n_jobs; i++)
 		fd_release(&work->jobs[i].source.blob.fd);
-	for (size_t i = 0; i < work->image.n_layers; i++)
-		table_close(&work->tables[i]);
 	image_close(&work->image);
 	free(work->jobs);
 	free(work->manifest_text);

@@ -42,13 +42,15 @@ struct arguments {
 	const char *store;
 	const char *source;
 	bool quiet;
+	bool degraded;
 	struct load_options load;
 };
 
 static void usage(FILE *to)
 {
 	fputs("usage: mvrun-image load [--store DIR] [--platform OS/ARCH[/VARIANT]] [--name NAME]\n"
-	      "                        [--max-image-size SIZE] [--quiet] [--progress-fd N] SOURCE\n"
+	      "                        [--max-image-size SIZE] [--quiet] [--progress-fd N] [--degraded]\n"
+	      "                        SOURCE\n"
 	      "\n"
 	      "SOURCE is a file as docker save, podman save or skopeo write it, a folder with an OCI layout, "
 	      "- for\n"
@@ -77,6 +79,10 @@ static int option_apply(struct arguments *args, int option, const char *value, s
 		if (num_parse_size(value, &args->load.max_image_bytes) || !args->load.max_image_bytes)
 			return err_set(
 				err, EINVAL, "--max-image-size %.60s: expected a size such as 8g", value);
+		args->load.any_ratio = true;
+		return 0;
+	case 'd':
+		args->degraded = true;
 		return 0;
 	case 'q':
 		args->quiet = true;
@@ -96,7 +102,8 @@ static int arguments_parse(int argc, char **argv, struct arguments *args, struct
 	static const struct option options[] = {{"store", required_argument, NULL, 's'},
 		{"platform", required_argument, NULL, 'p'}, {"name", required_argument, NULL, 'n'},
 		{"max-image-size", required_argument, NULL, 'm'}, {"quiet", no_argument, NULL, 'q'},
-		{"progress-fd", required_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+		{"degraded", no_argument, NULL, 'd'}, {"progress-fd", required_argument, NULL, 'f'},
+		{NULL, 0, NULL, 0}};
 	int option;
 
 	/* Messages are ours: one line, under our name. */
@@ -142,9 +149,16 @@ static void leftovers_sweep(struct store *store)
 		store_sweep(store);
 }
 
-static int load_with(struct store *store, struct arguments *args, struct err *err)
+static int load_with(
+	struct store *store, const struct decoder *decoder, struct arguments *args, struct err *err)
 {
-	struct load load = {.options = args->load, .source.fd = -1, .cancel = &signal_seen};
+	struct load load = {
+		.options = args->load, .source.fd = -1, .decoder = decoder, .cancel = &signal_seen};
+	struct source_tools tools = {.decoder = decoder,
+		.ingest = &load.ingest,
+		.max_bytes = args->load.max_image_bytes,
+		.any_ratio = args->load.any_ratio,
+		.cancel = &signal_seen};
 	struct source_spec spec;
 	int ret = source_parse(args->source, &spec, err);
 
@@ -152,7 +166,7 @@ static int load_with(struct store *store, struct arguments *args, struct err *er
 		ret = ingest_open(store, &load.ingest, err);
 	if (ret)
 		return ret;
-	ret = source_open(&load.source, &spec, &load.ingest, args->load.max_image_bytes, &signal_seen, err);
+	ret = source_open(&load.source, &spec, &tools, err);
 	if (!ret) {
 		ret = load_run(&load, report, args, err);
 		source_close(&load.source);
@@ -165,16 +179,22 @@ static int load_with(struct store *store, struct arguments *args, struct err *er
 
 static int load_command(int argc, char **argv, struct err *err)
 {
+	struct decoder decoder = {.orders_fd = -1};
 	struct arguments args;
 	struct store store;
 	int ret = arguments_parse(argc, argv, &args, err);
 
+	/* First, so that decoders inherit nothing. */
 	if (!ret)
-		ret = store_open(&store, args.store, STORE_CREATE, err);
+		ret = decoder_start(&decoder, args.degraded, err);
 	if (ret)
 		return ret;
-	ret = load_with(&store, &args, err);
-	store_close(&store);
+	ret = store_open(&store, args.store, STORE_CREATE, err);
+	if (!ret) {
+		ret = load_with(&store, &decoder, &args, err);
+		store_close(&store);
+	}
+	decoder_stop(&decoder);
 	if (ret)
 		return err_wrap(
 			err, "load %.200s", strcmp(args.source, "-") != 0 ? args.source : "standard input");

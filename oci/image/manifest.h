@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define INDEX_ENTRIES_MAX 1000
+#define NAMES_MAX 64 /* of one image in a docker archive */
 
 enum media_kind {
 	MEDIA_OTHER, /* artefacts we do not know: fine in an index, where they are passed over */
@@ -30,7 +31,7 @@ struct descriptor {
 	bool has_platform;
 	bool attestation; /* platform unknown/unknown: something about an image, not an image */
 	struct platform platform;
-	const char *ref; /* annotation org.opencontainers.image.ref.name, or ""; borrowed from the JSON */
+	const char *ref; /* annotation org.opencontainers.image.ref.name, or ""; borrowed */
 	const char *name; /* annotation io.containerd.image.name, or "" */
 };
 

@@ -33,45 +33,41 @@ static void seen_add(struct choice *choice, const struct platform *platform)
 	snprintf(choice->seen + used, sizeof(choice->seen) - used, "%s%s", used ? ", " : "", text);
 }
 
-static json_t *document_read(struct load *load, const struct descriptor *d, const char *what, struct err *err)
+/* Have a worker read what is behind a descriptor. */
+static int document_ask(struct load *load, const char *digest, uint64_t bytes, struct order order, size_t max,
+	struct answer *answer, struct err *err)
 {
 	auto_free char *text = NULL;
-	size_t len;
+	size_t len = 0;
+	int ret = source_read_blob(&load->source, digest, bytes, max, &text, &len, err);
 
-	if (source_read_blob(&load->source, d->digest, d->bytes, JSON_MANIFEST_MAX, &text, &len, err))
-		return NULL;
-	return json_parse(text, len, what, err);
+	return ret ? ret : decoder_ask(load->decoder, &order, text, len, load->cancel, answer, err);
 }
 
 /* A manifest whose descriptor does not say what it is for: its configuration does. */
 static int platform_look_up(struct load *load, struct descriptor *d, struct err *err)
 {
-	auto_json *manifest_json = document_read(load, d, "the manifest", err);
 	auto_free struct manifest *manifest = malloc(sizeof(*manifest));
-	auto_json *config = NULL;
-	auto_free char *text = NULL;
-	const char *os, *arch, *variant;
-	size_t len;
+	auto_answer manifest_answer = {0};
+	auto_answer answer = {0};
+	enum media_kind kind;
 	int ret;
 
-	if (!manifest_json || !manifest)
-		return manifest ? -err->code : err_set(err, ENOMEM, "out of memory");
-	ret = manifest_read(manifest_json, manifest, err);
+	if (!manifest)
+		return err_set(err, ENOMEM, "out of memory");
+	ret = document_ask(load, d->digest, d->bytes,
+		(struct order){.kind = ORDER_MANIFEST, .what = "the manifest"}, JSON_MANIFEST_MAX,
+		&manifest_answer, err);
 	if (!ret)
-		ret = source_read_blob(&load->source, manifest->config, manifest->config_bytes,
-			JSON_CONFIG_MAX, &text, &len, err);
-	if (ret)
-		return ret;
-	config = json_parse(text, len, "the configuration", err);
-	if (!config)
-		return -EBADMSG;
-	os = json_text(config, "os");
-	arch = json_text(config, "architecture");
-	variant = json_text(config, "variant");
-	if (!os || !arch || !variant || platform_set(&d->platform, os, arch, variant))
-		return err_set(err, EBADMSG, "configuration: malformed platform");
-	d->has_platform = true;
-	return 0;
+		ret = answer_take_manifest(&manifest_answer, &kind, manifest, err);
+	if (!ret)
+		ret = document_ask(load, manifest->config, manifest->config_bytes,
+			(struct order){.kind = ORDER_PLATFORM, .what = "the configuration"}, JSON_CONFIG_MAX,
+			&answer, err);
+	if (!ret)
+		ret = answer_take_platform(&answer, &d->platform, err);
+	d->has_platform = !ret;
+	return ret;
 }
 
 static int choose(struct choice *choice, const struct descriptor *list, size_t n, unsigned int depth,
@@ -80,20 +76,23 @@ static int choose(struct choice *choice, const struct descriptor *list, size_t n
 static int choose_nested(struct choice *choice, const struct descriptor *d, unsigned int depth,
 	const char *index, struct err *err)
 {
+	struct order order = {.kind = ORDER_INDEX, .what = "the index"};
 	auto_free struct descriptor *list = NULL;
-	auto_json *json = NULL;
+	auto_answer answer = {0};
+	enum media_kind kind;
 	size_t n;
 	int ret;
 
 	if (depth == INDEX_DEPTH_MAX || choice->indexes++ == INDEXES_MAX)
 		return err_set(err, EBADMSG, "indexes are nested too deep");
-	json = document_read(choice->load, d, "the index", err);
-	if (!json)
-		return -err->code;
-	if (manifest_kind(json) != MEDIA_INDEX)
+	ret = document_ask(choice->load, d->digest, d->bytes, order, JSON_MANIFEST_MAX, &answer, err);
+	if (!ret)
+		ret = answer_take_index(&answer, &kind, &list, &n, err);
+	if (ret)
+		return ret;
+	if (kind != MEDIA_INDEX)
 		return err_set(err, EBADMSG, "sha256:%.12s... is called an index but is none", d->digest);
-	ret = index_read(json, &list, &n, err);
-	return ret ? ret : choose(choice, list, n, depth + 1, *index ? index : d->digest, err);
+	return choose(choice, list, n, depth + 1, *index ? index : d->digest, err);
 }
 
 static int choose_manifest(struct choice *choice, struct descriptor d, const char *index, struct err *err)
@@ -289,18 +288,18 @@ static int oci_select_from(struct load *load, struct descriptor *list, size_t n,
 
 static int oci_select(struct load *load, struct selection **out, size_t *n_out, struct err *err)
 {
+	struct order order = {.kind = ORDER_INDEX, .what = "index.json"};
 	auto_free struct descriptor *list = NULL;
 	auto_free char *text = NULL;
-	auto_json *json = NULL;
+	auto_answer answer = {0};
+	enum media_kind kind;
 	size_t len, n;
 	int ret = source_read_file(&load->source, "index.json", JSON_MANIFEST_MAX, &text, &len, err);
 
-	if (ret)
-		return ret;
-	json = json_parse(text, len, "index.json", err);
-	if (!json)
-		return -EBADMSG;
-	ret = index_read(json, &list, &n, err);
+	if (!ret)
+		ret = decoder_ask(load->decoder, &order, text, len, load->cancel, &answer, err);
+	if (!ret)
+		ret = answer_take_index(&answer, &kind, &list, &n, err);
 	if (ret)
 		return ret;
 	*out = calloc(n ? n : 1, sizeof(**out));
@@ -311,27 +310,23 @@ static int oci_select(struct load *load, struct selection **out, size_t *n_out, 
 
 /* ---- docker-archive ---- */
 
-int docker_manifest_read(const struct load *load, json_t **json, struct err *err)
+int docker_manifest_read(const struct load *load, struct answer *answer, struct docker_entry **entries,
+	size_t *n, struct err *err)
 {
+	struct order order = {.kind = ORDER_DOCKER, .what = "manifest.json"};
 	auto_free char *text = NULL;
 	size_t len;
 	int ret = source_read_file(&load->source, "manifest.json", JSON_MANIFEST_MAX, &text, &len, err);
 
-	if (ret)
-		return ret;
-	*json = json_parse_array(text, len, "manifest.json", err);
-	if (!*json)
-		return -EBADMSG;
-	if (json_array_size(*json) == 0 || json_array_size(*json) > INDEX_ENTRIES_MAX)
-		return err_set(err, EBADMSG, "manifest.json lists %zu images", json_array_size(*json));
-	return 0;
+	if (!ret)
+		ret = decoder_ask(load->decoder, &order, text, len, load->cancel, answer, err);
+	return ret ? ret : answer_take_docker(answer, entries, n, err);
 }
 
 /* Take the names of one entry; of a reference that was given, that one only. False if the entry is not meant. */
-static int docker_entry_select(const struct load *load, const json_t *entry, size_t place,
+static int docker_entry_select(const struct load *load, const struct docker_entry *entry, size_t place,
 	struct selection *out, bool *meant, struct err *err)
 {
-	const json_t *tags = json_object_get(entry, "RepoTags");
 	const char *want = load->source.spec.reference;
 	char name[REF_TEXT_MAX + 1], wanted[REF_TEXT_MAX + 1], at[32];
 
@@ -339,13 +334,12 @@ static int docker_entry_select(const struct load *load, const json_t *entry, siz
 	*meant = !*want || strcmp(want, at) == 0;
 	if (!*meant && *want != '@' && name_complete(want, wanted))
 		return err_set(err, EINVAL, "\"%.200s\" is not a valid image name", want);
-	for (size_t i = 0; i < json_array_size(tags) && i < NAMES_MAX; i++) {
-		const char *tag = json_string_value(json_array_get(tags, i));
+	for (size_t i = 0; i < entry->n_tags; i++) {
 		bool all = *meant && (!*want || *want == '@');
 
-		if (!tag || name_complete(tag, name))
+		if (name_complete(entry->tags[i], name))
 			return err_set(err, EBADMSG, "manifest.json: \"%.200s\" is not a valid image name",
-				tag ? tag : "");
+				entry->tags[i]);
 		if (!all && (*want == '@' || strcmp(name, wanted) != 0))
 			continue;
 		*meant = true;
@@ -358,21 +352,26 @@ static int docker_entry_select(const struct load *load, const json_t *entry, siz
 
 static int docker_select(struct load *load, struct selection **out, size_t *n_out, struct err *err)
 {
-	auto_json *json = NULL;
-	int ret = docker_manifest_read(load, &json, err);
+	struct docker_entry *entries = NULL;
+	auto_answer answer = {0};
+	size_t n = 0;
+	int ret = docker_manifest_read(load, &answer, &entries, &n, err);
 
 	if (ret)
 		return ret;
-	*out = calloc(json_array_size(json), sizeof(**out));
-	if (!*out)
+	*out = calloc(n, sizeof(**out));
+	if (!*out) {
+		docker_entries_free(entries, n);
 		return err_set(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < json_array_size(json) && !ret; i++) {
+	}
+	for (size_t i = 0; i < n && !ret; i++) {
 		bool meant;
 
-		ret = docker_entry_select(load, json_array_get(json, i), i, &(*out)[*n_out], &meant, err);
+		ret = docker_entry_select(load, &entries[i], i, &(*out)[*n_out], &meant, err);
 		if (meant || ret)
 			++*n_out;
 	}
+	docker_entries_free(entries, n);
 	if (!ret && !*n_out)
 		ret = err_set(err, ENOENT, "there is no %s in %s", load->source.spec.reference,
 			load->source.spec.path);

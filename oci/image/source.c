@@ -3,7 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "oci/image/json.h"
+#include "oci/image/answer.h"
+#include "oci/image/feed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,51 +57,55 @@ static int open_failed(const char *path, int code, struct err *err)
 	return err_sys(err, code, "cannot open %s", path);
 }
 
-/* Copy what cannot be read at random places, decompressing it, to a file without a name in the store. */
-static int spool(
-	const struct ingest *ingest, const struct stream_options *options, int from, int *to, struct err *err)
+/* A file without a name in the store. */
+static int spool_file(const struct source_tools *tools, struct err *err)
 {
-	auto_fd fd = openat(ingest->dir_fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	struct stream stream;
-	const uint8_t *data;
-	size_t len = 1;
-	struct stat st;
-	int ret;
+	int fd = openat(tools->ingest->dir_fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 
-	if (fd < 0)
-		return err_sys(err, errno, "create a file in the store");
-	if (fstat(from, &st) < 0)
-		return err_sys(err, errno, "stat");
-	ret = stream_open(
-		&stream, &(struct blob_ref){.fd = from, .bytes = (uint64_t)st.st_size}, options, err);
+	return fd < 0 ? err_sys(err, errno, "create a file in the store") : fd;
+}
+
+/* What is compressed as a whole cannot be read at random places: unpack it to a file. */
+static int spool(
+	const struct source_tools *tools, enum compression compression, int from, int *to, struct err *err)
+{
+	auto_fd fd = spool_file(tools, err);
+	struct feed feed = {.compression = compression,
+		.decoder = tools->decoder,
+		.to_fd = -1,
+		.max_bytes = tools->max_bytes,
+		.any_ratio = tools->any_ratio,
+		.cancel = tools->cancel};
+	int ret = fd < 0 ? fd : blob_of_file(from, &feed.blob, err);
+
 	if (ret)
 		return ret;
-	while (!ret && len) {
-		ret = stream_next(&stream, &data, &len, err);
-		if (!ret && io_write_all(fd, data, len))
-			ret = err_sys(err, errno, "write to the store");
-	}
-	stream_close(&stream);
+	feed.to_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (feed.to_fd < 0)
+		return err_sys(err, errno, "dup");
+	ret = feed_run(&feed, err);
 	if (!ret)
 		*to = fd_steal(&fd);
 	return ret;
 }
 
 /* A pipe has neither length nor offsets: first make a file of it. */
-static int pipe_copy(
-	const struct ingest *ingest, const struct stream_options *options, int from, int *to, struct err *err)
+static int pipe_copy(const struct source_tools *tools, int from, int *to, struct err *err)
 {
-	auto_fd fd = openat(ingest->dir_fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	auto_free uint8_t *buffer = malloc(STREAM_CHUNK);
+	auto_fd fd = spool_file(tools, err);
+	auto_free uint8_t *buffer = NULL;
 	uint64_t total = 0;
 
-	if (fd < 0 || !buffer)
-		return err_sys(err, buffer ? errno : ENOMEM, "create a file in the store");
+	if (fd < 0)
+		return fd;
+	buffer = malloc(BLOB_CHUNK);
+	if (!buffer)
+		return err_set(err, ENOMEM, "out of memory");
 	for (;;) {
-		ssize_t n = read(from, buffer, STREAM_CHUNK);
+		ssize_t n = read(from, buffer, BLOB_CHUNK);
 		int ret;
 
-		if (atomic_load(options->cancel))
+		if (atomic_load(tools->cancel))
 			return err_set(err, EINTR, "interrupted");
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -109,9 +114,9 @@ static int pipe_copy(
 		if (n == 0)
 			break;
 		total += (uint64_t)n;
-		if (total > options->max_bytes)
+		if (total > tools->max_bytes)
 			return err_set(err, EFBIG, "more than %llu bytes, the limit (--max-image-size)",
-				(unsigned long long)options->max_bytes);
+				(unsigned long long)tools->max_bytes);
 		ret = io_write_all(fd, buffer, (size_t)n);
 		if (ret)
 			return err_sys(err, ret, "write to the store");
@@ -120,30 +125,27 @@ static int pipe_copy(
 	return 0;
 }
 
-/* Whether the archive in fd is compressed as a whole. */
-static int compressed(int fd, bool *out, struct err *err)
+static int archive_index(struct source *source, const struct source_tools *tools, struct err *err)
 {
-	struct stream_options options = {.max_bytes = UINT64_MAX};
-	struct stream stream;
-	struct stat st;
-	int ret;
+	struct order order = {.kind = ORDER_MEMBERS};
+	auto_answer answer = {0};
+	struct blob_ref archive;
+	struct job job;
+	int ret = blob_of_file(source->fd, &archive, err);
 
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, errno, "stat");
-	ret = stream_open(
-		&stream, &(struct blob_ref){.fd = fd, .bytes = (uint64_t)st.st_size}, &options, err);
 	if (ret)
 		return ret;
-	*out = stream.compression != COMPRESSION_NONE;
-	stream_close(&stream);
-	return 0;
+	order.bytes = archive.bytes;
+	ret = job_begin(tools->decoder, &order, &source->fd, 1, &job, err);
+	if (!ret)
+		ret = job_end(&job, tools->cancel, &answer, err);
+	return ret ? ret : answer_take_members(&answer, archive.bytes, &source->members, err);
 }
 
-static int archive_open(struct source *source, const struct ingest *ingest, uint64_t max_bytes,
-	const atomic_int *cancel, struct err *err)
+static int archive_open(struct source *source, const struct source_tools *tools, struct err *err)
 {
-	struct stream_options options = {.max_bytes = max_bytes, .cancel = cancel};
-	bool packed = false;
+	enum compression compression = COMPRESSION_NONE;
+	struct blob_ref archive;
 	struct stat st;
 	int ret = fstat(source->fd, &st) < 0 ? err_sys(err, errno, "stat") : 0;
 
@@ -151,24 +153,27 @@ static int archive_open(struct source *source, const struct ingest *ingest, uint
 		auto_fd pipe = source->fd;
 
 		source->fd = -1;
-		ret = pipe_copy(ingest, &options, pipe, &source->fd, err);
+		ret = pipe_copy(tools, pipe, &source->fd, err);
 	}
 	if (!ret)
-		ret = compressed(source->fd, &packed, err);
-	if (!ret && packed) {
+		ret = blob_of_file(source->fd, &archive, err);
+	if (!ret)
+		ret = blob_compression(&archive, &compression, err);
+	if (!ret && compression != COMPRESSION_NONE) {
 		auto_fd original = source->fd;
 
 		source->fd = -1;
-		ret = spool(ingest, &options, original, &source->fd, err);
+		ret = spool(tools, compression, original, &source->fd, err);
 	}
-	return ret ? ret : archive_index(source, cancel, err);
+	return ret ? ret : archive_index(source, tools, err);
 }
 
 /* What an archive is, by the files it must have. The OCI layout comes first: all of it is under digests. */
 static int archive_kind(struct source *source, struct err *err)
 {
-	bool oci = archive_find(source, "oci-layout") && archive_find(source, "index.json");
-	bool docker = archive_find(source, "manifest.json");
+	bool oci =
+		members_find(&source->members, "oci-layout") && members_find(&source->members, "index.json");
+	bool docker = members_find(&source->members, "manifest.json");
 
 	if (source->transport == TRANSPORT_AUTO && (oci || docker))
 		source->transport = oci ? TRANSPORT_OCI_ARCHIVE : TRANSPORT_DOCKER_ARCHIVE;
@@ -182,31 +187,21 @@ static int archive_kind(struct source *source, struct err *err)
 	return 0;
 }
 
-static int layout_check(const struct source *source, struct err *err)
+static int layout_check(const struct source *source, const struct source_tools *tools, struct err *err)
 {
+	struct order order = {.kind = ORDER_LAYOUT, .what = "oci-layout"};
 	auto_free char *text = NULL;
-	auto_json *json = NULL;
-	const char *version;
+	auto_answer answer = {0};
 	size_t len = 0;
 	int ret = source_read_file(source, "oci-layout", 65536, &text, &len, err);
 
 	if (ret == -ENOENT)
 		return err_set(
 			err, EBADMSG, "there is no oci-layout in this directory: it is no OCI image layout");
-	if (ret)
-		return ret;
-	json = json_parse(text, len, "oci-layout", err);
-	if (!json)
-		return -EBADMSG;
-	version = json_text(json, "imageLayoutVersion");
-	if (!version || strncmp(version, "1.", 2) != 0)
-		return err_set(err, ENOTSUP, "version %.20s of the OCI image layout is not supported",
-			version ? version : "?");
-	return 0;
+	return ret ? ret : decoder_ask(tools->decoder, &order, text, len, tools->cancel, &answer, err);
 }
 
-static int open_checked(struct source *source, const struct ingest *ingest, uint64_t max_bytes,
-	const atomic_int *cancel, struct err *err)
+static int open_checked(struct source *source, const struct source_tools *tools, struct err *err)
 {
 	struct stat st;
 	int ret = 0;
@@ -219,12 +214,12 @@ static int open_checked(struct source *source, const struct ingest *ingest, uint
 		return err_set(err, EINVAL,
 			S_ISDIR(st.st_mode) ? "this is a folder: use oci:" : "this is no folder");
 	if (source->transport != TRANSPORT_OCI) {
-		ret = archive_open(source, ingest, max_bytes, cancel, err);
+		ret = archive_open(source, tools, err);
 		if (!ret)
 			ret = archive_kind(source, err);
 	}
 	if (!ret && source->transport != TRANSPORT_DOCKER_ARCHIVE)
-		ret = layout_check(source, err);
+		ret = layout_check(source, tools, err);
 	return ret;
 }
 
@@ -241,8 +236,8 @@ static bool named_is_usable(int fd)
 	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
 }
 
-int source_open(struct source *source, const struct source_spec *spec, const struct ingest *ingest,
-	uint64_t max_bytes, const atomic_int *cancel, struct err *err)
+int source_open(struct source *source, const struct source_spec *spec, const struct source_tools *tools,
+	struct err *err)
 {
 	bool input = strcmp(spec->path, "-") == 0;
 	int ret;
@@ -252,7 +247,7 @@ int source_open(struct source *source, const struct source_spec *spec, const str
 	if (source->fd < 0)
 		return open_failed(input ? "standard input" : spec->path, errno, err);
 	ret = input || named_is_usable(source->fd)
-		      ? open_checked(source, ingest, max_bytes, cancel, err)
+		      ? open_checked(source, tools, err)
 		      : err_set(err, EINVAL, "%s is neither a folder nor a file (\"-\" reads a pipe)",
 				spec->path);
 	if (!ret)
@@ -263,7 +258,7 @@ int source_open(struct source *source, const struct source_spec *spec, const str
 
 void source_close(struct source *source)
 {
-	archive_index_done(source);
+	members_done(&source->members);
 	fd_release(&source->fd);
 }
 
@@ -286,12 +281,12 @@ static int folder_file(const struct source *source, const char *path, struct blo
 
 int source_file(const struct source *source, const char *name, struct blob_ref *blob, struct err *err)
 {
-	const struct archive_member *member;
+	const struct member *member;
 	int fd;
 
 	if (source->transport == TRANSPORT_OCI)
 		return folder_file(source, name, blob, err);
-	member = archive_find(source, name);
+	member = members_find(&source->members, name);
 	if (!member)
 		return err_set(err, ENOENT, "%.200s is missing", name);
 	fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 3);

@@ -3,16 +3,17 @@
  * Where an image is loaded from: an OCI layout in a folder, or an archive (OCI layout, docker-archive, or
  * both at once, as docker save writes it), as a file or on standard input, possibly compressed as a whole.
  *
- * Theory of operation. An archive is indexed once: names and where their contents lie in the file. After that
- * every blob, wherever it comes from, is a range of a file descriptor, which several threads can read at
- * once. Only what cannot be read so, a pipe or a compressed archive, is first copied to an unnamed file in
- * the store. Names from inside the archive or the layout never select a file of the host but those directly
- * named by a digest, and symbolic links are not followed to them.
+ * Theory of operation. An archive is indexed once, by a worker (order.h): names and where their contents lie
+ * in the file. After that every blob, wherever it comes from, is a range of a file descriptor, which several
+ * threads can read at once. Only what cannot be read so, a pipe or a compressed archive, is first copied to an
+ * unnamed file in the store. Names from inside the archive or the layout never select a file of the host but
+ * those directly named by a digest, and symbolic links are not followed to them.
  */
 #ifndef MVRUN_OCI_IMAGE_SOURCE_H
 #define MVRUN_OCI_IMAGE_SOURCE_H
 
-#include "oci/image/stream.h"
+#include "oci/image/decoder.h"
+#include "oci/image/members.h"
 #include "oci/store/layout.h"
 
 #include <stdbool.h>
@@ -33,27 +34,25 @@ struct source_spec {
 /* Take "transport:path[:reference]" or a bare path apart. 0 or -EINVAL, -ENAMETOOLONG with err set. */
 int source_parse(const char *text, struct source_spec *spec, struct err *err);
 
-struct archive_member {
-	char *name; /* cleaned (name.h) */
-	char *link; /* of a symbolic or hard link, else NULL */
-	bool symlink;
-	uint64_t offset, bytes;
-};
-
 struct source {
 	struct source_spec spec;
 	enum transport transport; /* what it turned out to be; never TRANSPORT_AUTO */
 	int fd; /* of the folder, or of the archive */
-	struct archive_member *members; /* sorted by name */
-	size_t n_members;
+	struct members members; /* of an archive */
 };
 
-/*
- * Open a source. ingest is where a copy may be put if one is needed, of at most max_bytes. 0 or -errno with
- * err set.
- */
-int source_open(struct source *source, const struct source_spec *spec, const struct ingest *ingest,
-	uint64_t max_bytes, const atomic_int *cancel, struct err *err);
+/* What opening needs. */
+struct source_tools {
+	const struct decoder *decoder;
+	const struct ingest *ingest; /* where a copy is put if one is needed */
+	uint64_t max_bytes; /* of the copy */
+	bool any_ratio;
+	const atomic_int *cancel;
+};
+
+/* Open a source. 0 or -errno with err set. */
+int source_open(struct source *source, const struct source_spec *spec, const struct source_tools *tools,
+	struct err *err);
 void source_close(struct source *source);
 
 /*
@@ -71,12 +70,5 @@ int source_read_blob(const struct source *source, const char *hex, uint64_t byte
 	size_t *len, struct err *err);
 int source_read_file(
 	const struct source *source, const char *name, size_t max, char **text, size_t *len, struct err *err);
-
-/* Index the archive in source->fd. For source.c. */
-int archive_index(struct source *source, const atomic_int *cancel, struct err *err);
-void archive_index_done(struct source *source);
-
-/* Find a file of the archive, through links inside it. NULL if there is none. */
-const struct archive_member *archive_find(const struct source *source, const char *name);
 
 #endif

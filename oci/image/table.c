@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/image/table.h"
 
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "oci/image/name.h"
 #include "oci/store/image.h"
@@ -58,9 +59,11 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tables are read and w
 
 /* ---- write ---- */
 
-int table_writer_init(struct table_writer *writer, int fd)
+int table_writer_init(struct table_writer *writer, int fd, uint64_t max_bytes)
 {
-	*writer = (struct table_writer){.fd = fd, .offset = sizeof(struct raw_header)};
+	*writer = (struct table_writer){.fd = fd,
+		.offset = sizeof(struct raw_header),
+		.max_bytes = max_bytes < FILE_MAX - HASH_BYTES ? max_bytes : FILE_MAX - HASH_BYTES};
 	writer->buffer = malloc(BUFFER_BYTES);
 	return writer->buffer ? 0 : -ENOMEM;
 }
@@ -130,6 +133,8 @@ int table_write(struct table_writer *writer, const struct table_entry *entry)
 
 	if (bytes + padding > ENTRY_MAX)
 		return -EMSGSIZE;
+	if (writer->offset + writer->used + bytes + padding > writer->max_bytes)
+		return -EFBIG;
 	ret = writer_put(writer, &raw, sizeof(raw));
 	if (!ret)
 		ret = writer_put(writer, entry->chunks, chunks_len);
@@ -287,6 +292,13 @@ static bool record_good(const struct table *table, const uint8_t *at, uint64_t r
 	return names_good(&raw, at) && xattrs_good(at + raw.path_len + raw.link_len + 2, raw.xattrs_len);
 }
 
+static bool header_good(const struct raw_header *header)
+{
+	return memcmp(header->magic, TABLE_MAGIC, sizeof(header->magic)) == 0 &&
+	       header->version == TABLE_VERSION && header->entry_bytes == sizeof(struct raw_entry) &&
+	       header->data_bytes % IMAGE_ALIGN == 0;
+}
+
 static bool table_good(struct table *table)
 {
 	uint64_t end = table->bytes - HASH_BYTES, at = sizeof(struct raw_header), n = 0;
@@ -295,8 +307,7 @@ static bool table_good(struct table *table)
 	struct hash hash;
 
 	memcpy(&header, table->map, sizeof(header));
-	if (memcmp(header.magic, TABLE_MAGIC, sizeof(header.magic)) != 0 || header.version != TABLE_VERSION ||
-		header.entry_bytes != sizeof(struct raw_entry) || header.data_bytes % IMAGE_ALIGN)
+	if (!header_good(&header))
 		return false;
 	if (hash_init(&hash) || hash_update(&hash, table->map, (size_t)end) || hash_final(&hash, digest) ||
 		memcmp(digest, table->map + end, HASH_BYTES) != 0) {
@@ -317,17 +328,49 @@ static bool table_good(struct table *table)
 	return n == header.n_entries;
 }
 
-int table_open(struct table *table, int fd)
+static int table_size(int fd, uint64_t *bytes)
 {
 	struct stat st;
 
-	*table = (struct table){0};
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_size < (off_t)(sizeof(struct raw_header) + HASH_BYTES) || (uint64_t)st.st_size > FILE_MAX)
+	*bytes = (uint64_t)st.st_size;
+	return *bytes < sizeof(struct raw_header) + HASH_BYTES || *bytes > FILE_MAX ? -EBADMSG : 0;
+}
+
+int table_peek(int fd, struct table_info *info)
+{
+	auto_free uint8_t *buffer = malloc(BUFFER_BYTES);
+	uint8_t digest[HASH_BYTES], found[HASH_BYTES];
+	struct raw_header header = {0};
+	uint64_t bytes = 0;
+	int ret = buffer ? table_size(fd, &bytes) : -ENOMEM;
+
+	if (!ret)
+		ret = io_pread_exact(fd, &header, sizeof(header), 0);
+	if (!ret)
+		ret = io_pread_exact(fd, digest, sizeof(digest), bytes - HASH_BYTES);
+	if (!ret)
+		ret = file_hash(fd, bytes - HASH_BYTES, buffer, found);
+	if (ret)
+		return ret;
+	if (!header_good(&header) || memcmp(digest, found, HASH_BYTES) != 0)
 		return -EBADMSG;
-	table->bytes = (uint64_t)st.st_size;
-	table->map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	*info = (struct table_info){.n_entries = header.n_entries,
+		.data_bytes = header.data_bytes,
+		.tar_bytes = header.tar_bytes};
+	return 0;
+}
+
+int table_open(struct table *table, int fd)
+{
+	int ret;
+
+	*table = (struct table){0};
+	ret = table_size(fd, &table->bytes);
+	if (ret)
+		return ret;
+	table->map = mmap(NULL, (size_t)table->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (table->map == MAP_FAILED) {
 		table->map = NULL;
 		return -errno;

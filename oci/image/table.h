@@ -57,10 +57,14 @@ struct table_writer {
 	size_t used;
 	uint64_t offset;
 	uint64_t n_entries;
+	uint64_t max_bytes;
 };
 
-/* Write a table to the empty file fd (borrowed). 0 or -errno; after a failure only table_writer_done(). */
-int table_writer_init(struct table_writer *writer, int fd);
+/*
+ * Write a table to the empty file fd (borrowed). 0 or -errno, -EFBIG when it would be larger than max_bytes
+ * (or than a table can be); after a failure only table_writer_done().
+ */
+int table_writer_init(struct table_writer *writer, int fd, uint64_t max_bytes);
 int table_write(struct table_writer *writer, const struct table_entry *entry);
 int table_writer_finish(struct table_writer *writer, const struct table_info *info);
 void table_writer_done(struct table_writer *writer);
@@ -78,6 +82,12 @@ struct table {
  */
 int table_open(struct table *table, int fd);
 void table_close(struct table *table);
+
+/*
+ * What the header of a table says (fd is borrowed), if its checksum is right. For the loader, which does not
+ * look at entries: they come from a worker. 0; -EBADMSG; -errno.
+ */
+int table_peek(int fd, struct table_info *info);
 
 /* Go through the entries: *at starts as 0. False at the end. */
 bool table_next(const struct table *table, uint64_t *at, struct table_entry *entry);

@@ -43,7 +43,7 @@ static void rewrite_check(const struct table *table)
 	uint64_t at = 0, n = 0;
 	uint8_t *copy;
 
-	fuzz_require(table_writer_init(&writer, fd) == 0);
+	fuzz_require(table_writer_init(&writer, fd, UINT64_MAX) == 0);
 	for (; table_next(table, &at, &entry); n++) {
 		entry_check(table, &entry);
 		fuzz_require(table_write(&writer, &entry) == 0);

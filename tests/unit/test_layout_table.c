@@ -41,7 +41,7 @@ static int table_make(const struct table_entry *list, size_t n)
 	struct table_info info = {.data_bytes = IMAGE_ALIGN, .tar_bytes = 12345};
 	struct table_writer writer;
 
-	assert_int_equal(table_writer_init(&writer, fd), 0);
+	assert_int_equal(table_writer_init(&writer, fd, UINT64_MAX), 0);
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(table_write(&writer, &list[i]), 0);
 	assert_int_equal(table_writer_finish(&writer, &info), 0);

@@ -58,7 +58,7 @@ static void table_make(const char *const *lines, struct table *table)
 	struct table_writer writer;
 	struct table_info info = {0};
 
-	assert_int_equal(table_writer_init(&writer, fd), 0);
+	assert_int_equal(table_writer_init(&writer, fd, UINT64_MAX), 0);
 	for (; *lines; lines++) {
 		struct table_entry entry;
 		char work[256];
@@ -255,7 +255,7 @@ static void test_many_names_are_sorted(void **state)
 	char last[16] = "";
 
 	(void)state;
-	assert_int_equal(table_writer_init(&writer, fd), 0);
+	assert_int_equal(table_writer_init(&writer, fd, UINT64_MAX), 0);
 	for (unsigned int i = 0; i < COUNT; i++) {
 		char name[16];
 		struct table_entry entry = {.type = TAR_FILE, .path = name, .link = "", .kind = NAME_PLAIN};

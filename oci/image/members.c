@@ -1,39 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The index of an archive: what is in it and where. */
+/* Reading what is in an archive and where (in a worker), and looking it up (in the loader). */
+#include "oci/image/members.h"
+
 #include "oci/image/name.h"
-#include "oci/image/source.h"
+#include "oci/image/stream.h"
 #include "oci/image/tar.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define MEMBERS_MAX 100000
 #define LINK_HOPS 8
 
-static int member_add(struct source *source, const struct tar_entry *entry, struct err *err)
+static int member_add(struct members *members, const struct tar_entry *entry, struct err *err)
 {
-	struct archive_member *grown, member = {.offset = entry->data_offset, .bytes = entry->stored};
-	size_t n = source->n_members;
+	struct member *grown, member = {.offset = entry->data_offset, .bytes = entry->stored};
+	size_t n = members->n;
 	bool link = entry->type == TAR_SYMLINK || entry->type == TAR_HARDLINK;
 
 	if (n == MEMBERS_MAX)
 		return err_set(err, EFBIG, "the archive has more than %d files", MEMBERS_MAX);
 	if (!(n & (n - 1))) {
-		grown = reallocarray(source->members, n ? n * 2 : 1, sizeof(*grown));
+		grown = reallocarray(members->items, n ? n * 2 : 1, sizeof(*grown));
 		if (!grown)
 			return err_set(err, ENOMEM, "out of memory");
-		source->members = grown;
+		members->items = grown;
 	}
 	member.symlink = entry->type == TAR_SYMLINK;
 	member.name = strdup(entry->path);
-	member.link = link ? strdup(entry->link) : NULL;
-	source->members[source->n_members++] = member;
+	/* Longer than any name is to nothing. */
+	if (link)
+		member.link = strdup(strlen(entry->link) > NAME_PATH_MAX ? "" : entry->link);
+	members->items[members->n++] = member;
 	return member.name && (!link || member.link) ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
-static int entry_index(struct source *source, const struct tar_entry *entry, struct err *err)
+static int entry_index(struct members *members, const struct tar_entry *entry, struct err *err)
 {
 	int ret = name_clean(entry->path);
 
@@ -45,66 +47,59 @@ static int entry_index(struct source *source, const struct tar_entry *entry, str
 	if (!*entry->path ||
 		(entry->type != TAR_FILE && entry->type != TAR_SYMLINK && entry->type != TAR_HARDLINK))
 		return 0;
-	return member_add(source, entry, err);
+	return member_add(members, entry, err);
 }
 
 static int member_compare(const void *a, const void *b)
 {
-	return strcmp(((const struct archive_member *)a)->name, ((const struct archive_member *)b)->name);
+	return strcmp(((const struct member *)a)->name, ((const struct member *)b)->name);
 }
 
-static int members_sort(struct source *source, struct err *err)
+static int members_sort(struct members *members, struct err *err)
 {
-	if (!source->n_members)
+	if (!members->n)
 		return err_set(err, EBADMSG, "the archive is empty");
-	qsort(source->members, source->n_members, sizeof(*source->members), member_compare);
-	for (size_t i = 1; i < source->n_members; i++) {
-		if (member_compare(&source->members[i - 1], &source->members[i]) == 0)
+	qsort(members->items, members->n, sizeof(*members->items), member_compare);
+	for (size_t i = 1; i < members->n; i++) {
+		if (member_compare(&members->items[i - 1], &members->items[i]) == 0)
 			return err_set(err, EBADMSG, "the archive has two files with the name \"%.200s\"",
-				source->members[i].name);
+				members->items[i].name);
 	}
 	return 0;
 }
 
-int archive_index(struct source *source, const atomic_int *cancel, struct err *err)
+int members_read(struct members *members, const struct blob_ref *archive, struct err *err)
 {
-	struct stream_options options = {.max_bytes = UINT64_MAX, .cancel = cancel};
 	const struct tar_entry *entry = NULL;
 	struct stream stream;
 	struct tar tar;
-	struct stat st;
-	int ret;
+	int ret = stream_open(&stream, archive, COMPRESSION_NONE, err);
 
-	if (fstat(source->fd, &st) < 0)
-		return err_sys(err, errno, "stat");
-	ret = stream_open(
-		&stream, &(struct blob_ref){.fd = source->fd, .bytes = (uint64_t)st.st_size}, &options, err);
 	if (ret)
 		return ret;
 	tar_init(&tar, &stream, true);
 	do {
 		ret = tar_next(&tar, &entry, err);
 		if (!ret && entry)
-			ret = entry_index(source, entry, err);
+			ret = entry_index(members, entry, err);
 	} while (!ret && entry);
 	tar_done(&tar);
 	stream_close(&stream);
-	return ret ? ret : members_sort(source, err);
+	return ret ? ret : members_sort(members, err);
 }
 
-void archive_index_done(struct source *source)
+void members_done(struct members *members)
 {
-	for (size_t i = 0; i < source->n_members; i++) {
-		free(source->members[i].name);
-		free(source->members[i].link);
+	for (size_t i = 0; i < members->n; i++) {
+		free(members->items[i].name);
+		free(members->items[i].link);
 	}
-	free(source->members);
-	source->members = NULL;
-	source->n_members = 0;
+	free(members->items);
+	*members = (struct members){0};
 }
 
 /* Where a symbolic link leads, as a name inside the archive. False if out of it. */
-static bool link_resolve(const struct archive_member *member, char out[static NAME_PATH_MAX + 1])
+static bool link_resolve(const struct member *member, char out[static NAME_PATH_MAX + 1])
 {
 	const char *base = name_base(member->name), *in = member->link;
 	size_t used = (size_t)(base - member->name);
@@ -136,7 +131,7 @@ static bool link_resolve(const struct archive_member *member, char out[static NA
 	return true;
 }
 
-const struct archive_member *archive_find(const struct source *source, const char *name)
+const struct member *members_find(const struct members *members, const char *name)
 {
 	char work[NAME_PATH_MAX + 1];
 
@@ -146,9 +141,9 @@ const struct archive_member *archive_find(const struct source *source, const cha
 	if (name_clean(work))
 		return NULL;
 	for (int hops = 0; hops < LINK_HOPS; hops++) {
-		struct archive_member key = {.name = work};
-		const struct archive_member *found =
-			bsearch(&key, source->members, source->n_members, sizeof(key), member_compare);
+		struct member key = {.name = work};
+		const struct member *found =
+			bsearch(&key, members->items, members->n, sizeof(key), member_compare);
 
 		if (!found || !found->link)
 			return found;
