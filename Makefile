@@ -78,10 +78,11 @@ endif
 
 BASE_SRC := base/buf.c base/cleanup.c base/err.c base/io.c base/log.c base/loop.c base/num.c
 PROTO_SRC := proto/frame.c proto/spec.c
+JAIL_SRC := jail/child.c jail/confine.c jail/filter.c
 MEM_SRC := mem/gmem.c mem/giov.c
 VIRTIO_SRC := virtio/backing.c virtio/blk.c virtio/blk_engine.c virtio/console.c virtio/device.c virtio/mmio.c virtio/queue.c \
 	virtio/rng.c virtio/vsock.c virtio/vsock_conn.c virtio/vsock_rx.c
-VMM_SRC := vmm/bus.c vmm/config.c vmm/control.c vmm/devices.c vmm/kvm.c vmm/main.c vmm/ram.c vmm/vcpu.c vmm/vm.c
+VMM_SRC := vmm/bus.c vmm/calls.c vmm/config.c vmm/control.c vmm/devices.c vmm/jail.c vmm/kvm.c vmm/main.c vmm/ram.c vmm/vcpu.c vmm/vm.c
 VMM_x86_64_SRC := vmm/x86_64/arch.c vmm/x86_64/boot.c vmm/x86_64/cpuid.c vmm/x86_64/elf.c vmm/x86_64/ioapic.c \
 	vmm/x86_64/mptable.c vmm/x86_64/processor.c
 VMM_arm64_SRC := vmm/arm64/arch.c
@@ -102,7 +103,7 @@ IMAGE_SRC := oci/image/answer.c oci/image/blob.c oci/image/config.c oci/image/co
 	oci/image/table.c oci/image/tar.c oci/image/tar_pax.c oci/image/tar_sparse.c oci/image/tree.c \
 	oci/image/wire.c oci/image/worker.c
 RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/claim.c oci/runtime/container.c \
-	oci/runtime/host_check.c oci/runtime/kvm_probe.c oci/runtime/$(ARCH)/kvm_trial.c oci/runtime/machine.c \
+	oci/runtime/host_check.c oci/runtime/jail_plan.c oci/runtime/kvm_probe.c oci/runtime/$(ARCH)/kvm_trial.c oci/runtime/machine.c \
 	oci/runtime/names.c oci/runtime/paths.c oci/runtime/relay.c oci/runtime/session.c oci/runtime/signals.c \
 	oci/runtime/spawn.c oci/runtime/streams.c oci/runtime/terminal.c oci/runtime/timings.c \
 	oci/runtime/tiny_machine.c
@@ -110,7 +111,7 @@ CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/i
 	cli/options.c cli/output.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
 
 UNIT_TESTS_x86_64 := boot cpuid elf ioapic
-UNIT_TESTS := num base proto gmem gmem_worlds giov queue queue_worlds mmio blk console rng vsock session session_control options run_values container bus config $(UNIT_TESTS_$(ARCH)) guest_life guest_path guest_relay guest_seccomp guest_user ref store tar_name tar_reader merge layout_table json_manifest
+UNIT_TESTS := num base calls confine proto gmem gmem_worlds giov queue queue_worlds mmio blk console rng vsock session session_control options run_values container bus config $(UNIT_TESTS_$(ARCH)) guest_life guest_path guest_relay guest_seccomp guest_user ref store tar_name tar_reader merge layout_table json_manifest
 UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c tests/unit/session_runs.c
 
 # Each is tests/fuzz/NAME.c and has tests/fuzz/corpus/NAME.

@@ -53,6 +53,10 @@ const struct option run_option_table[] = {
 	{"cap-drop", 0, OPTION_LIST, "CAP", "Take a capability, or ALL", NULL, AT(cap_drop)},
 	{"security-opt", 0, OPTION_LIST, "OPTION", "no-new-privileges, or seccomp=unconfined", NULL,
 		AT(security)},
+	{"degraded", 0, OPTION_FLAG, NULL,
+		"Run although this host cannot make the whole jail of the machine monitor; says what is "
+		"missing",
+		NULL, AT(degraded)},
 	{"platform", 0, OPTION_TEXT, "OS/ARCH[/VARIANT]",
 		"Which image to take where IMAGE is a file or directory with several", "Image and machine",
 		AT(platform)},
@@ -210,6 +214,7 @@ int run_plan_init(struct run_plan *plan, const struct run_options *options, cons
 	plan->container.init = options->init;
 	plan->machine.kernel = options->kernel;
 	plan->machine.console_log = options->console_log;
+	plan->machine.degraded = options->degraded;
 	ret = plan_names(plan, options, err);
 	ret = ret ? ret : plan_image(plan, options, err);
 	ret = ret ? ret : plan_env(plan, options, err);

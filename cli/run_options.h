@@ -14,7 +14,7 @@
 
 /* As written on the command line. */
 struct run_options {
-	bool rm, interactive, tty, read_only, init, timings;
+	bool rm, interactive, tty, degraded, read_only, init, timings;
 	struct option_list env, env_files, tmpfs, cap_add, cap_drop, ulimits, security;
 	const char *working_dir, *user, *entrypoint, *name, *hostname, *memory, *cpus, *pids_limit, *kernel;
 	const char *console_log, *max_image_size, *platform, *network, *stop_signal, *store;

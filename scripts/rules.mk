@@ -11,6 +11,7 @@ init_objects = $(patsubst %.c,$(BUILD)/musl/%.o,$(1))
 
 LIB_BASE := $(BUILD)/libbase.a
 LIB_PROTO := $(BUILD)/libproto.a
+LIB_JAIL := $(BUILD)/libjail.a
 LIB_MEM := $(BUILD)/libmem.a
 LIB_VIRTIO := $(BUILD)/libvirtio.a
 LIB_VMM := $(BUILD)/libvmm.a
@@ -21,6 +22,7 @@ LIB_CLI := $(BUILD)/libcli.a
 
 $(LIB_BASE): $(call objects,$(BASE_SRC))
 $(LIB_PROTO): $(call objects,$(PROTO_SRC))
+$(LIB_JAIL): $(call objects,$(JAIL_SRC))
 $(LIB_MEM): $(call objects,$(MEM_SRC))
 $(LIB_VIRTIO): $(call objects,$(VIRTIO_SRC))
 $(LIB_VMM): $(call objects,$(filter-out vmm/main.c,$(VMM_SRC)) $(VMM_$(ARCH)_SRC))
@@ -45,9 +47,9 @@ $(BUILD)/musl/%.o: %.c
 	$(say) CC-INIT $<
 	$(Q)$(MUSL_CC) $(MUSL_CFLAGS) -MMD -MP -c -o $@ $<
 
-VMM_LIBS := $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_BASE)
-IMAGE_LIBS := $(LIB_IMAGE) $(LIB_STORE) $(LIB_BASE)
-CLI_LIBS := $(LIB_RUNTIME) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
+VMM_LIBS := $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_JAIL) $(LIB_BASE)
+IMAGE_LIBS := $(LIB_IMAGE) $(LIB_STORE) $(LIB_JAIL) $(LIB_BASE)
+CLI_LIBS := $(LIB_RUNTIME) $(LIB_STORE) $(LIB_PROTO) $(LIB_JAIL) $(LIB_BASE)
 
 $(BUILD)/mvrun-vmm: $(call objects,$(filter vmm/main.c,$(VMM_SRC))) $(VMM_LIBS)
 	$(say) LD $@
@@ -76,10 +78,11 @@ all: $(PROGRAMS)
 
 # ---- unit tests ------------------------------------------------------------------------------------------------
 
-UNIT_PROGRAMS := $(patsubst %,$(BUILD)/tests/unit/test_%,$(UNIT_TESTS))
+# ThreadSanitizer has a thread of its own, and namespaces are for processes with one.
+UNIT_PROGRAMS := $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter-out $(if $(filter tsan,$(VARIANT)),confine),$(UNIT_TESTS)))
 # Tests see every archive but guest-init; image tests also need the decoders.
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(call objects,$(UNIT_SUPPORT_SRC)) $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_CLI) $(LIB_RUNTIME) \
-		$(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
+		$(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_JAIL) $(LIB_BASE)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -luring -lzstd -lz -lcrypto -ljansson -lpthread
 

@@ -340,6 +340,7 @@ int virtio_blk_init(
 		&blk->disk->engine, &blk->options.backing, wiring->loop, on_ring, blk, options->no_uring);
 	ret = virtio_device_init(&blk->dev, wiring, &model);
 	if (ret) {
+		blk_engine_done(&blk->disk->engine);
 		free(blk->disk);
 		blk->disk = NULL;
 	}

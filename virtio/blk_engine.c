@@ -9,26 +9,14 @@
 
 #define RING_ENTRIES 64
 
-void blk_engine_init(struct blk_engine *engine, const struct blk_backing *backing, struct loop *loop,
-	loop_fn *fn, void *ctx, bool no_uring)
-{
-	*engine = (struct blk_engine){
-		.backing = backing,
-		.loop = loop,
-		.fn = fn,
-		.ctx = ctx,
-		.ring_state = no_uring ? BLK_RING_REFUSED : BLK_RING_NONE,
-	};
-}
-
 void blk_engine_done(struct blk_engine *engine)
 {
-	if (engine->ring_state != BLK_RING_UP)
+	if (!engine->ring_up)
 		return;
 	blk_engine_drain(engine);
 	loop_del(engine->loop, &engine->source);
 	io_uring_queue_exit(&engine->ring);
-	engine->ring_state = BLK_RING_REFUSED;
+	engine->ring_up = false;
 }
 
 /*
@@ -54,23 +42,34 @@ static int ring_restrict(struct io_uring *ring)
 	return ring_register(ring, IORING_REGISTER_RESTRICTIONS, rules, sizeof(ops));
 }
 
-/* On first need. A kernel without io_uring, or one that forbids it, is asked once. */
-static bool ring_ready(struct blk_engine *engine)
+/*
+ * At the start, whether it will be needed or not: once the guest runs, seccomp lets nobody make another one. A kernel
+ * without io_uring, or one that forbids it, does without.
+ */
+static bool ring_open(struct blk_engine *engine)
 {
-	if (engine->ring_state != BLK_RING_NONE)
-		return engine->ring_state == BLK_RING_UP;
-	engine->ring_state = BLK_RING_REFUSED;
 	if (io_uring_queue_init(RING_ENTRIES, &engine->ring, IORING_SETUP_R_DISABLED))
 		return false;
-	if (ring_restrict(&engine->ring) ||
-		ring_register(&engine->ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0) ||
-		loop_add(engine->loop, &engine->source, engine->ring.ring_fd, EPOLLIN, engine->fn,
-			engine->ctx)) {
-		io_uring_queue_exit(&engine->ring);
-		return false;
-	}
-	engine->ring_state = BLK_RING_UP;
-	return true;
+	if (!ring_restrict(&engine->ring) &&
+		!ring_register(&engine->ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0) &&
+		!loop_add(engine->loop, &engine->source, engine->ring.ring_fd, EPOLLIN, engine->fn,
+			engine->ctx))
+		return true;
+	io_uring_queue_exit(&engine->ring);
+	return false;
+}
+
+void blk_engine_init(struct blk_engine *engine, const struct blk_backing *backing, struct loop *loop,
+	loop_fn *fn, void *ctx, bool no_uring)
+{
+	*engine = (struct blk_engine){
+		.backing = backing,
+		.loop = loop,
+		.fn = fn,
+		.ctx = ctx,
+	};
+	if (!no_uring)
+		engine->ring_up = ring_open(engine);
 }
 
 /* Where the next piece of the transfer is, cut to what lies in one file. */
@@ -139,7 +138,7 @@ static void io_queue(struct blk_engine *engine, struct blk_io *io, const struct 
  */
 static bool ring_has_room(struct blk_engine *engine)
 {
-	return ring_ready(engine) && (io_uring_sq_space_left(&engine->ring) || blk_engine_submit(engine));
+	return engine->ring_up && (io_uring_sq_space_left(&engine->ring) || blk_engine_submit(engine));
 }
 
 /* Move on until the transfer is done, has failed, or waits for the kernel. */
@@ -236,7 +235,7 @@ struct blk_io *blk_engine_reap(struct blk_engine *engine, int *ret)
 {
 	struct io_uring_cqe *cqe;
 
-	if (engine->ring_state != BLK_RING_UP)
+	if (!engine->ring_up)
 		return NULL;
 	while (io_uring_peek_cqe(&engine->ring, &cqe) == 0) {
 		struct blk_io *io = io_uring_cqe_get_data(cqe);
@@ -268,7 +267,7 @@ void blk_engine_drain(struct blk_engine *engine)
 {
 	struct io_uring_cqe *cqe;
 
-	if (engine->ring_state != BLK_RING_UP || !engine->in_flight)
+	if (!engine->ring_up || !engine->in_flight)
 		return;
 	blk_engine_submit(engine);
 	cancel_all(engine);

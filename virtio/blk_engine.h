@@ -26,15 +26,13 @@ struct blk_io {
 	struct giov_window window;
 };
 
-enum blk_ring_state { BLK_RING_NONE, BLK_RING_UP, BLK_RING_REFUSED };
-
 struct blk_engine {
 	const struct blk_backing *backing;
 	struct loop *loop;
 	loop_fn *fn;
 	void *ctx;
 	struct io_uring ring;
-	enum blk_ring_state ring_state;
+	bool ring_up;
 	struct loop_source source;
 	bool no_nowait[2]; /* by BLK_IO_READ and BLK_IO_WRITE: the file system cannot say what would block */
 	int flush_error;

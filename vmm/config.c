@@ -2,6 +2,7 @@
 #include "vmm/config.h"
 
 #include "base/io.h"
+#include "jail/confine.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +16,7 @@
 
 _Static_assert(CONFIG_FDS_MAX <= IO_FDS_MAX, "the first message carries every descriptor");
 
-static size_t fds_wanted(const struct vmm_config *vm)
+size_t config_fds_wanted(const struct vmm_config *vm)
 {
 	return 2u + !!(vm->flags & VMM_HAS_INITRAMFS) + !!(vm->flags & VMM_HAS_CONSOLE) + vm->n_ports +
 	       vm->n_segments;
@@ -101,6 +102,18 @@ static int disks_check(const struct vmm_config *vm, struct err *err)
 	return 0;
 }
 
+static int jail_check(const struct vmm_jail *jail, struct err *err)
+{
+	const uint32_t parts = (1u << JAIL_PARTS) - 1;
+
+	if (jail->wanted & ~parts || jail->optional & ~jail->wanted)
+		return err_set(err, EPROTO, "the jail has unknown parts");
+	if (jail->wanted & JAIL_UID &&
+		(!jail->uid || !jail->gid || jail->uid == UINT32_MAX || jail->gid == UINT32_MAX))
+		return err_set(err, EINVAL, "the jail has no user of its own");
+	return 0;
+}
+
 int config_check(const struct vmm_config *vm, size_t len, size_t n_fds, struct err *err)
 {
 	int ret;
@@ -111,14 +124,16 @@ int config_check(const struct vmm_config *vm, size_t len, size_t n_fds, struct e
 	if (vm->flags & ~FLAGS_KNOWN)
 		return err_set(err, EPROTO, "the configuration has unknown flags 0x%" PRIx32,
 			vm->flags & ~FLAGS_KNOWN);
-	ret = machine_check(vm, err);
+	ret = jail_check(&vm->jail, err);
+	if (!ret)
+		ret = machine_check(vm, err);
 	if (!ret)
 		ret = ports_check(vm, err);
 	if (!ret)
 		ret = disks_check(vm, err);
-	if (!ret && n_fds != fds_wanted(vm))
+	if (!ret && n_fds != config_fds_wanted(vm))
 		ret = err_set(err, EPROTO, "the configuration came with %zu descriptors instead of %zu",
-			n_fds, fds_wanted(vm));
+			n_fds, config_fds_wanted(vm));
 	return ret;
 }
 

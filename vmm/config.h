@@ -27,6 +27,9 @@ struct config {
  */
 int config_check(const struct vmm_config *vm, size_t len, size_t n_fds, struct err *err);
 
+/* How many descriptors belong to a configuration. */
+size_t config_fds_wanted(const struct vmm_config *vm);
+
 /*
  * Receive from control_fd, check, and sort the descriptors, which belong to the process from then on (nothing
  * is closed: it ends with the machine).

@@ -52,12 +52,12 @@ static void shortcuts_find(struct kvm *kvm)
  * Let the machine outlive its process. Whoever drops the last reference to a VM waits for grace periods of the host's
  * RCU (kvm_destroy_vm, kvm_mmu_uninit_tdp_mmu): milliseconds on hardware, a fifth of a short machine's life, in the
  * exit of a process that somebody waits for. The files of an io_uring are released by a kernel worker once their
- * process is gone; so one holds the VM, is never used, and stays open to the end. Guest memory is freed with the
+ * process is gone; so one holds the VM, is never enabled, and stays open to the end. Guest memory is freed with the
  * process all the same. Where io_uring is refused the exit is slower and nothing else.
  */
 static void vm_linger(int vm_fd)
 {
-	struct io_uring_params params = {0};
+	struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED};
 	long ring_fd = syscall(SYS_io_uring_setup, 1, &params);
 
 	if (ring_fd >= 0)

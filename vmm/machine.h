@@ -8,7 +8,8 @@
  *
  *	/dev/kvm, kernel, [initramfs], [console], one per port, one per disk segment
  *
- * After that the starter may send struct vmm_request; the VMM sends struct vmm_exit once, as its last act.
+ * After that the starter may send struct vmm_request; the VMM sends struct vmm_jailed once it is confined, and
+ * struct vmm_exit once, as its last act.
  * The VMM ends when the socket is closed. It opens nothing by name: every byte it reads comes through these
  * descriptors.
  */
@@ -19,7 +20,7 @@
 
 #define VMM_CONTROL_FD 3
 #define VMM_CONFIG_MAGIC 0x6d767276u /* "vrvm" */
-#define VMM_CONFIG_VERSION 1
+#define VMM_CONFIG_VERSION 2
 
 #define VMM_VCPUS_MAX 64
 #define VMM_RAM_MIN_BYTES (UINT64_C(32) << 20)
@@ -50,6 +51,16 @@ struct vmm_segment {
 	uint64_t len_bytes;
 };
 
+/*
+ * The jail. The starter has put this process into the namespaces and the cgroup that wanted speaks of; the rest is up to
+ * the VMM (vmm/jail.h).
+ */
+struct vmm_jail {
+	uint32_t wanted; /* enum jail_part (jail/confine.h) */
+	uint32_t optional; /* those of wanted that may turn out to be impossible */
+	uint32_t uid, gid; /* for JAIL_UID */
+};
+
 struct vmm_config {
 	uint32_t magic;
 	uint32_t version;
@@ -60,6 +71,7 @@ struct vmm_config {
 	uint32_t n_segments;
 	uint32_t n_ports;
 	uint32_t guest_cid;
+	struct vmm_jail jail;
 	struct vmm_disk disks[VMM_DISKS_MAX];
 	uint32_t ports[VMM_PORTS_MAX]; /* vsock ports the guest may connect to, each once, to the descriptor
 					  sent for it */
@@ -95,6 +107,11 @@ enum vmm_stamp {
 	VMM_AT_FIRST_RUN,
 	VMM_AT_FIRST_CONNECT,
 	VMM_STAMPS
+};
+
+/* The VMM is in its jail and has not yet looked at the kernel. Told from struct vmm_exit by its size. */
+struct vmm_jailed {
+	uint32_t reached; /* enum jail_part */
 };
 
 struct vmm_exit {

@@ -2,11 +2,16 @@
 /*
  * mvrun-vmm: one virtual machine, started by mvrun with a socket and nothing else. vm.h tells the story.
  */
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
+#include "jail/confine.h"
 #include "vmm/arch.h"
+#include "vmm/calls.h"
 #include "vmm/config.h"
 #include "vmm/control.h"
+#include "vmm/jail.h"
 #include "vmm/vm.h"
 
 #include <errno.h>
@@ -80,6 +85,26 @@ static int vm_build(struct vm *vm, struct err *err)
 	return 0;
 }
 
+/* Be confined, and say so: from here on hostile bytes may be read. */
+static int vm_confine(struct vm *vm, struct err *err)
+{
+	struct vmm_jailed jailed;
+	int ret = jail_enter(&vm->config.vm, config_fds_wanted(&vm->config.vm), &jailed.reached, err);
+
+	if (!ret && io_send_fds(VMM_CONTROL_FD, &jailed, sizeof(jailed), NULL, 0))
+		return err_set(err, EPIPE, "the starter is gone");
+	return ret;
+}
+
+/* What the machine was made from is not needed to run it. */
+static void parts_close(struct vm *vm)
+{
+	fd_release(&vm->config.kvm_fd);
+	fd_release(&vm->config.kernel_fd);
+	fd_release(&vm->config.initramfs_fd);
+	vm->kvm.sys_fd = -1;
+}
+
 /* Leave at once: the kernel stops the vCPUs and takes everything back. */
 static _Noreturn void refuse(const struct err *err)
 {
@@ -104,15 +129,21 @@ int main(void)
 	}
 	vm->stamps_us[VMM_AT_MAIN] = clock_now_us();
 	signals_block();
+	(void)confine_descriptors(VMM_CONTROL_FD + 1);
 	ret = config_receive(VMM_CONTROL_FD, &vm->config, &err);
 	if (ret == -EBADF || ret == -ENOTSOCK) {
 		log_error("this program is started by mvrun, not by hand");
 		return EXIT_FAILURE;
 	}
 	if (!ret)
+		ret = vm_confine(vm, &err);
+	if (!ret)
 		ret = vm_prepare(vm, &err);
 	if (!ret)
 		ret = vm_build(vm, &err);
+	parts_close(vm);
+	if (!ret)
+		ret = jail_narrow(CALLS_LOOP, &err);
 	if (ret)
 		refuse(&err);
 	vcpu_release_all(vm);

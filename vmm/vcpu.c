@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "vmm/arch.h"
+#include "vmm/calls.h"
+#include "vmm/jail.h"
 #include "vmm/vm.h"
 
 #include <errno.h>
@@ -39,6 +41,14 @@ static void gate_pass(struct vcpu_gate *gate)
 	while (!gate->open)
 		pthread_cond_wait(&gate->changed, &gate->lock);
 	pthread_mutex_unlock(&gate->lock);
+}
+
+/* The main thread ends the process any moment now; a thread that ended before it would need more system calls. */
+static _Noreturn void gate_wait_forever(struct vcpu_gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	for (;;)
+		pthread_cond_wait(&gate->changed, &gate->lock);
 }
 
 static void exit_mmio(struct vcpu *vcpu)
@@ -134,13 +144,16 @@ static void *vcpu_main(void *ctx)
 	gate_pass(&vm->gate);
 	if (arch_vcpu_enter(vcpu, &vcpu->err)) {
 		vm_end(vm, VMM_EXIT_INTERNAL, "%s", vcpu->err.text);
-		return NULL;
+		gate_wait_forever(&vm->gate);
+	}
+	if (jail_narrow(CALLS_VCPU, &vcpu->err)) {
+		vm_end(vm, VMM_EXIT_INTERNAL, "%s", vcpu->err.text);
+		gate_wait_forever(&vm->gate);
 	}
 	if (!vcpu->index)
 		vm->stamps_us[VMM_AT_FIRST_RUN] = clock_now_us();
 	vcpu_run(vcpu);
-	pause(); /* the main thread ends the process any moment now */
-	return NULL;
+	gate_wait_forever(&vm->gate);
 }
 
 int vcpu_start_all(struct vm *vm, struct err *err)

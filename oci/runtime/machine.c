@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "oci/runtime/jail_plan.h"
 #include "oci/runtime/spawn.h"
 
 #include <errno.h>
@@ -146,8 +147,8 @@ static int order_make(struct order *order, const struct machine_parts *parts,
 	return order_disk(order, config->image, err);
 }
 
-static pid_t monitor_spawn(
-	const struct machine_parts *parts, const struct paths *paths, int socket_fd, const sigset_t *mask)
+static pid_t monitor_spawn(const struct machine_parts *parts, const struct paths *paths, int socket_fd,
+	const sigset_t *mask, const struct jail_plan *plan)
 {
 	char path[PATHS_CAP + 32], name[] = VMM_FILE;
 	char *argv[] = {name, NULL}, *env[] = {NULL};
@@ -160,11 +161,33 @@ static pid_t monitor_spawn(
 			socket_fd},
 		.mask = mask,
 		.death_signal = SIGKILL,
+		.namespaces = plan->namespaces,
 		.session = true,
 	};
 
 	snprintf(path, sizeof(path), "%s/" VMM_FILE, paths->libexec);
 	return spawn_program(&spawn);
+}
+
+/* In the best jail that this host allows and the user accepts. */
+static int monitor_start(struct machine *machine, const struct machine_parts *parts,
+	const struct paths *paths, int socket_fd, const sigset_t *mask, struct jail_plan *plan,
+	struct err *err)
+{
+	do
+		machine->pid = monitor_spawn(parts, paths, socket_fd, mask, plan);
+	while (machine->pid == -EPERM && jail_plan_lower(plan));
+	if (machine->pid == -EPERM && plan->namespaces)
+		return err_set(err, EACCES,
+			"this host does not let us make the namespaces of the jail; --degraded runs "
+			"without " DOCTOR);
+	if (machine->pid == -ENOENT)
+		return err_set(err, EIO,
+			"the machine monitor is missing: there is no %s/" VMM_FILE "; reinstall mvrun",
+			paths->libexec);
+	if (machine->pid < 0)
+		return err_sys(err, machine->pid, "start the machine monitor %s/" VMM_FILE, paths->libexec);
+	return 0;
 }
 
 int machine_start(struct machine *machine, const struct machine_parts *parts,
@@ -173,6 +196,7 @@ int machine_start(struct machine *machine, const struct machine_parts *parts,
 {
 	auto_fd ours = -1;
 	auto_fd theirs = -1;
+	struct jail_plan plan;
 	struct order order;
 	int pair[2], ret;
 
@@ -183,30 +207,51 @@ int machine_start(struct machine *machine, const struct machine_parts *parts,
 		return err_sys(err, errno, "create the machine monitor's socket");
 	ours = pair[0];
 	theirs = pair[1];
-	/* The order waits in the socket while the monitor starts. */
-	ret = io_send_fds(ours, &order.config, sizeof(order.config), order.fds, order.n_fds);
+	jail_plan_make(&plan, config->degraded);
+	machine->jail_best = plan.jail.wanted;
+	ret = monitor_start(machine, parts, paths, theirs, mask, &plan, err);
 	if (ret)
-		return err_sys(err, ret, "hand the machine's description to its monitor");
-	machine->pid = monitor_spawn(parts, paths, theirs, mask);
-	if (machine->pid == -ENOENT)
-		return err_set(err, EIO,
-			"the machine monitor is missing: there is no %s/" VMM_FILE "; reinstall mvrun",
-			paths->libexec);
-	if (machine->pid < 0)
-		return err_sys(err, machine->pid, "start the machine monitor %s/" VMM_FILE, paths->libexec);
+		return ret;
+	/* Either way of having namespaces is a whole jail. */
+	if (plan.namespaces)
+		machine->jail_best = plan.jail.wanted;
 	machine->control_fd = fd_steal(&ours);
-	return 0;
+	order.config.jail = plan.jail;
+	ret = io_send_fds(machine->control_fd, &order.config, sizeof(order.config), order.fds, order.n_fds);
+	/* If it is dead already, how it died says more. */
+	return ret && ret != -EPIPE ? err_sys(err, ret, "hand the machine's description to its monitor") : 0;
+}
+
+/* The monitor says what its jail is made of. What is missing was allowed to be, but not to go unnoticed. */
+static void jailed_note(struct machine *machine, const struct vmm_jailed *jailed)
+{
+	char missing[128];
+
+	machine->jailed = true;
+	machine->jail_reached = jailed->reached;
+	jail_parts_text(machine->jail_best & ~jailed->reached, missing, sizeof(missing));
+	if (missing[0])
+		log_warn("--degraded: this host's jail for the machine monitor lacks: %s", missing);
 }
 
 bool machine_receive(struct machine *machine)
 {
+	union {
+		struct vmm_jailed jailed;
+		struct vmm_exit exit;
+	} message;
 	struct vmm_exit last;
 	size_t n_fds = 0;
 	ssize_t n;
 
 	if (machine->control_fd < 0)
 		return true;
-	n = io_recv_fds(machine->control_fd, &last, sizeof(last), NULL, 0, &n_fds);
+	n = io_recv_fds(machine->control_fd, &message, sizeof(message), NULL, 0, &n_fds);
+	if (n == (ssize_t)sizeof(message.jailed) && !machine->jailed) {
+		jailed_note(machine, &message.jailed);
+		return false;
+	}
+	last = message.exit;
 	if (n == (ssize_t)sizeof(last)) {
 		last.detail[sizeof(last.detail) - 1] = '\0';
 		last.console[sizeof(last.console) - 1] = '\0';
@@ -291,6 +336,10 @@ int machine_verdict(const struct machine *machine, struct err *err)
 
 	if (machine->hung)
 		return verdict_set(err, "the machine monitor did not answer and was killed", "");
+	if (!machine->reported && WIFSIGNALED(machine->wait_status) &&
+		WTERMSIG(machine->wait_status) == SIGSYS)
+		return verdict_set(
+			err, "the machine monitor tried what its jail forbids, and was killed", "");
 	if (!machine->reported && WIFSIGNALED(machine->wait_status)) {
 		err_set(err, EIO, "the machine monitor was killed by signal %d%s",
 			WTERMSIG(machine->wait_status),

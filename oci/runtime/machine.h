@@ -26,6 +26,7 @@ struct machine_config {
 	const char *kernel; /* path, or NULL for ours */
 	const char *console_log; /* path that console output is written to, or NULL */
 	const struct image *image; /* disk 0 */
+	bool degraded; /* parts of the jail that this host cannot do may be missing */
 };
 
 /* What the machine is made of, all open: after this nothing the user named can be missing. */
@@ -40,6 +41,9 @@ struct machine_parts {
 struct machine {
 	pid_t pid;
 	int control_fd;
+	uint32_t jail_best; /* the parts (enum jail_part) that a host can do for us */
+	uint32_t jail_reached; /* and those the monitor is in, once it is jailed */
+	bool jailed;
 	bool reported; /* exit holds the monitor's last words */
 	bool reaped;
 	bool hung; /* it had to be killed because it did not end by itself */
@@ -66,7 +70,7 @@ int machine_start(struct machine *machine, const struct machine_parts *parts,
 	const struct machine_config *config, const struct paths *paths, const uint32_t *ports,
 	const int *port_fds, size_t n_ports, const sigset_t *mask, struct err *err);
 
-/* Take the message that made control_fd readable. Once it returns true there will be no more. */
+/* Take the message that made control_fd readable. True once there will be no more. */
 bool machine_receive(struct machine *machine);
 
 /* Ask the monitor to end at once. */

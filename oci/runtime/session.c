@@ -129,8 +129,9 @@ static void on_machine(struct loop_source *source, uint32_t events)
 	struct session *s = source->ctx;
 
 	(void)events;
+	if (!machine_receive(&s->machine))
+		return;
 	loop_del(&s->loop, source);
-	machine_receive(&s->machine);
 	s->machine_gone = true;
 }
 

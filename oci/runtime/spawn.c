@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * vfork: the child borrows our memory until it execs, so nothing is copied whatever we have mapped, and a
- * failed exec can leave its errno in a variable of ours. Between vfork and exec the child makes system calls
- * only; none of them changes what we share but the variable.
+ * As vfork (jail/child.h): the child borrows our memory until it execs, so nothing is copied whatever we have mapped, and
+ * a failed exec can leave its errno in a variable of ours. Until it execs the child makes system calls only; none of
+ * them changes what we share but the variable.
  */
 #include "oci/runtime/spawn.h"
 
+#include "jail/child.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,42 +36,61 @@ static int child_fds(const struct spawn *spawn)
 	return 0;
 }
 
-static int child_run(const struct spawn *spawn, pid_t parent)
-{
-	int ret;
+struct birth {
+	const struct spawn *spawn;
+	pid_t parent;
+	uid_t uid;
+	gid_t gid;
+	volatile int failure; /* -errno, from the child */
+};
 
+static int child_prepare(const struct birth *birth)
+{
+	const struct spawn *spawn = birth->spawn;
+	int ret = 0;
+
+	if (spawn->namespaces & CLONE_NEWUSER)
+		ret = child_map_ids(birth->uid, birth->gid);
+	if (ret)
+		return -EPERM;
 	if (spawn->session && setsid() < 0)
 		return -errno;
 	if (spawn->death_signal && prctl(PR_SET_PDEATHSIG, spawn->death_signal) < 0)
 		return -errno;
-	/* The parent may have died before the line above. */
-	if (spawn->death_signal && getppid() != parent)
+	/* The parent may have died before the line above. From a pid namespace of our own it cannot be seen. */
+	if (spawn->death_signal && !(spawn->namespaces & CLONE_NEWPID) && getppid() != birth->parent)
 		return -ESRCH;
 	ret = child_fds(spawn);
-	if (ret)
-		return ret;
-	if (spawn->mask && sigprocmask(SIG_SETMASK, spawn->mask, NULL) < 0)
-		return -errno;
+	if (!ret && spawn->mask && sigprocmask(SIG_SETMASK, spawn->mask, NULL) < 0)
+		ret = -errno;
+	return ret;
+}
+
+static void child_run(void *ctx)
+{
+	struct birth *birth = ctx;
+	const struct spawn *spawn = birth->spawn;
+
+	birth->failure = child_prepare(birth);
+	if (birth->failure)
+		_exit(127);
 	execve(spawn->path, spawn->argv, spawn->env);
-	return -errno;
+	birth->failure = -errno;
+	_exit(127);
 }
 
 pid_t spawn_program(const struct spawn *spawn)
 {
-	volatile int failure = 0;
-	pid_t parent = getpid();
-	pid_t pid = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork): see the top
+	struct birth birth = {.spawn = spawn, .parent = getpid(), .uid = geteuid(), .gid = getegid()};
+	pid_t pid =
+		child_start(spawn->namespaces, spawn->cgroup_fd ? *spawn->cgroup_fd : -1, child_run, &birth);
 
+	/* ENOSPC, EUSERS, EINVAL, ENOSYS and EPERM are all said of namespaces (user_namespaces(7), clone(2)). */
 	if (pid < 0)
-		return -errno;
-	if (pid == 0) {
-		// NOLINTNEXTLINE(clang-analyzer-unix.Vfork): it makes system calls only
-		failure = child_run(spawn, parent);
-		_exit(127);
-	}
-	if (!failure)
+		return spawn->namespaces && pid != -ENOMEM && pid != -EAGAIN ? -EPERM : pid;
+	if (!birth.failure)
 		return pid;
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	return failure;
+	return birth.failure;
 }

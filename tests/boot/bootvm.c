@@ -280,8 +280,13 @@ static ssize_t end_await(const struct options *o, struct start *start, struct vm
 			shutdown(start->port_fd, SHUT_WR);
 			watch[2].fd = -1;
 		}
-		if (watch[0].revents)
-			return recv(start->control_fd, end, sizeof(*end), 0);
+		if (watch[0].revents) {
+			ssize_t got = recv(start->control_fd, end, sizeof(*end), 0);
+
+			/* First it says that it is in its jail. */
+			if (got != sizeof(struct vmm_jailed))
+				return got;
+		}
 	}
 }
 

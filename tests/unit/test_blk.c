@@ -611,7 +611,7 @@ static void test_reset_with_requests_in_flight(void **state)
 	for (int i = 0; i < 40; i++)
 		fake_offer(&bench->fake, 0, 0);
 	fake_kick(&bench->fake);
-	if (engine->ring_state != BLK_RING_UP) {
+	if (!engine->ring_up) {
 		print_message("io_uring is not available here\n");
 		close(ends[0]);
 		close(ends[1]);
@@ -719,8 +719,7 @@ static void test_uncached_file(void **state)
 			request(bench, VIRTIO_BLK_T_IN, at / SECTOR, 1 << 18, NULL), VIRTIO_BLK_S_OK);
 		assert_memory_equal(data_of(bench), block + at % sizeof(block), 1 << 18);
 	}
-	print_message(
-		"io_uring %s\n", engine_of(bench)->ring_state == BLK_RING_UP ? "was used" : "was not used");
+	print_message("io_uring %s\n", engine_of(bench)->ring_up ? "was used" : "was not used");
 	close(fd);
 }
 

@@ -70,7 +70,8 @@ static void test_machines_that_end(void **state)
 	run_expect("end-internal", 125, "mvrun: the machine failed: KVM_RUN: Bad address\n");
 	run_expect("end-config", 125, "mvrun: the machine cannot be built: the kernel is not a kernel\n");
 	run_expect("end-silently", 125, "ended without a word");
-	run_expect("end-killed", 137, "killed by signal 9");
+	run_expect("end-killed", 132, "killed by signal 4");
+	run_expect("end-forbidden", 125, "tried what its jail forbids");
 }
 
 static void test_stdin_to_stdout(void **state)
