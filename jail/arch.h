@@ -5,10 +5,8 @@
 
 #if defined(__x86_64__)
 #include "jail/x86_64/arch.h"
-#elif defined(__aarch64__)
-#include "jail/arm64/arch.h"
 #else
-#error "mvrun runs on x86_64 and arm64"
+#include "jail/arm64/arch.h"
 #endif
 
 #endif
