@@ -80,8 +80,11 @@ all: $(PROGRAMS)
 
 # ThreadSanitizer has a thread of its own, and namespaces are for processes with one.
 UNIT_PROGRAMS := $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter-out $(if $(filter tsan,$(VARIANT)),confine),$(UNIT_TESTS)))
+# An archive, so that a test gets what it uses and nothing that its own sources define again.
+UNIT_SUPPORT := $(BUILD)/tests/unit/libsupport.a
+$(UNIT_SUPPORT): $(call objects,$(UNIT_SUPPORT_SRC))
 # Tests see every archive but guest-init; image tests also need the decoders.
-$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(call objects,$(UNIT_SUPPORT_SRC)) $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_CLI) $(LIB_RUNTIME) \
+$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(UNIT_SUPPORT) $(LIB_VMM) $(LIB_VIRTIO) $(LIB_MEM) $(LIB_CLI) $(LIB_RUNTIME) \
 		$(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_JAIL) $(LIB_BASE)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS_ALL) -pie $(LDFLAGS_ALL) -o $@ $^ -lcmocka -luring -lzstd -lz -lcrypto -ljansson -lpthread
@@ -97,7 +100,7 @@ FUZZ_DIR := $(BUILD)/tests/fuzz
 FUZZ_PROGRAMS := $(patsubst %,$(FUZZ_DIR)/%,$(FUZZ_TARGETS))
 FUZZ_DRIVER := tests/fuzz/$(if $(filter fuzz,$(VARIANT)),libfuzzer,replay).c
 $(FUZZ_PROGRAMS): $(FUZZ_DIR)/%: $(FUZZ_DIR)/%.o $(call objects,$(FUZZ_DRIVER) $(FUZZ_SUPPORT_SRC)) $(LIB_VMM) $(LIB_VIRTIO) \
-		$(LIB_MEM) $(LIB_CLI) $(LIB_RUNTIME) $(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_BASE)
+		$(LIB_MEM) $(LIB_CLI) $(LIB_RUNTIME) $(LIB_IMAGE) $(LIB_STORE) $(LIB_PROTO) $(LIB_JAIL) $(LIB_BASE)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer) -pie $(LDFLAGS_ALL) -o $@ $^ \
 		-luring -lzstd -lz -lcrypto -ljansson -lpthread
