@@ -16,15 +16,25 @@ struct walk {
 	char text[PATH_LENGTH_MAX];
 };
 
-int path_open(int root_fd, const char *path, uint64_t flags)
+static int open_below(int root_fd, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve,
 	};
 	int fd = sys_openat2(root_fd, path, &how);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int path_open(int root_fd, const char *path, uint64_t flags)
+{
+	return open_below(root_fd, path, flags, 0);
+}
+
+int path_open_plain(int root_fd, const char *path, uint64_t flags)
+{
+	return open_below(root_fd, path, flags, RESOLVE_NO_SYMLINKS);
 }
 
 static void walk_restart(struct walk *walk)

@@ -25,6 +25,11 @@ enum path_kind {
 int path_open(int root_fd, const char *path, uint64_t flags);
 
 /*
+ * As path_open, for a path that must be what it says: -ELOOP if any part of it is a symbolic link.
+ */
+int path_open_plain(int root_fd, const char *path, uint64_t flags);
+
+/*
  * An O_PATH descriptor of path below root_fd; what is missing on the way is made (directories of mode 0755, a
  * last component of the kind wanted), also behind symbolic links that dangle. The caller closes it. -errno;
  * -ENOTDIR when a directory was wanted and something else is there; -ELOOP beyond PATH_LINKS_MAX links.

@@ -174,6 +174,31 @@ static bool is_dev(const struct spec_mount *mount)
 	       (!strcmp(mount->target, "/dev") || !strcmp(mount->target, "/dev/"));
 }
 
+/*
+ * What the rest of the set-up builds on, and what the container's world stands on, lies where it is said to
+ * lie: through a link of the image /proc could come to cover anything, the whole root among it. For other
+ * mounts links count, within the root, as they do for every engine.
+ */
+static bool is_fundamental(const struct spec_mount *mount)
+{
+	return is_dev(mount) || !strcmp(mount->type, "proc") || !strcmp(mount->type, "sysfs");
+}
+
+static int fundament_check(int root_fd, const struct spec_mount *mnt, struct failure *failure)
+{
+	int fd = path_open_plain(root_fd, mnt->target, O_PATH | O_DIRECTORY);
+
+	if (fd >= 0)
+		close(fd);
+	if (fd == -ELOOP)
+		return setup_failed(failure, 0, "the image's ", mnt->target,
+			" is a symbolic link; it must be a directory, or not be there");
+	if (fd == -ENOTDIR)
+		return setup_failed(failure, 0, "the image's ", mnt->target,
+			" is no directory; it must be one, or not be there");
+	return 0;
+}
+
 /* mount(2) takes its target as a path: the directory is entered, and the path is ".". */
 static int mount_one(int root_fd, const struct spec_mount *mnt, struct failure *failure)
 {
@@ -182,6 +207,8 @@ static int mount_one(int root_fd, const struct spec_mount *mnt, struct failure *
 	if (!type_known(mnt->type) || mnt->flags & ~(uint64_t)MOUNT_FLAGS)
 		return setup_failed(
 			failure, 0, "mount ", mnt->target, ": a type or flag that is not supported");
+	if (is_fundamental(mnt) && fundament_check(root_fd, mnt, failure))
+		return -EINVAL;
 	target_fd = path_make(root_fd, mnt->target, PATH_DIRECTORY);
 	if (target_fd < 0)
 		return setup_failed(failure, -target_fd, "make the mount point ", mnt->target);

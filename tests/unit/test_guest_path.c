@@ -5,6 +5,10 @@
  */
 #include "guest-init/path.c"
 
+#include "guest-init/devices.c"
+#include "guest-init/etc.c"
+#include "guest-init/failure.c"
+#include "guest-init/root.c"
 #include "tests/unit/cm.h"
 
 #include <ftw.h>
@@ -150,6 +154,60 @@ static void test_magic_links_lead_nowhere(void **state)
 	close(proc_fd);
 }
 
+static void test_plain_paths_have_no_links(void **state)
+{
+	const struct place *place = *state;
+	int fd;
+
+	assert_made(place, "/real/dir", "root/real/dir");
+	link_make(place, "real", "link");
+	link_make(place, "../../../..", "far");
+	fd = path_open_plain(place->root_fd, "/real/dir", O_PATH);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(path_open_plain(place->root_fd, "/link", O_PATH | O_DIRECTORY), -ELOOP);
+	assert_int_equal(path_open_plain(place->root_fd, "/link/dir", O_PATH), -ELOOP);
+	assert_int_equal(path_open_plain(place->root_fd, "/far", O_PATH), -ELOOP);
+	assert_int_equal(path_open_plain(place->root_fd, "/missing", O_PATH), -ENOENT);
+}
+
+static void assert_refused(const struct place *place, const char *type, const char *target, const char *words)
+{
+	struct spec_mount mount = {.type = type, .target = target};
+	struct failure failure = {0};
+
+	assert_true(is_fundamental(&mount));
+	assert_true(fundament_check(place->root_fd, &mount, &failure) < 0);
+	assert_int_equal(failure.exit_status, FAILURE_SETUP);
+	assert_string_equal(failure.text, words);
+}
+
+/* Through a link of the image /proc would come to lie on the root itself. */
+static void test_fundamental_mounts_take_no_links(void **state)
+{
+	const struct place *place = *state;
+	struct failure failure = {0};
+	struct spec_mount elsewhere = {.type = "tmpfs", .target = "/proc"};
+	int file = openat(place->root_fd, "sys", O_WRONLY | O_CREAT, 0600);
+
+	assert_true(file >= 0);
+	link_make(place, "../../../..", "proc");
+	link_make(place, "../../../..", "dev");
+	assert_refused(place, "proc", "/proc",
+		"the image's /proc is a symbolic link; it must be a directory, or not be there");
+	assert_refused(place, "tmpfs", "/dev",
+		"the image's /dev is a symbolic link; it must be a directory, or not be there");
+	assert_refused(
+		place, "sysfs", "/sys", "the image's /sys is no directory; it must be one, or not be there");
+	/* What nothing else builds on may go through one, and what is missing is made. */
+	assert_false(is_fundamental(&elsewhere));
+	assert_int_equal(unlinkat(place->root_fd, "proc", 0), 0);
+	assert_int_equal(fundament_check(place->root_fd,
+				 &(struct spec_mount){.type = "proc", .target = "/proc"}, &failure),
+		0);
+	close(file);
+}
+
 static void test_too_long(void **state)
 {
 	const struct place *place = *state;
@@ -168,6 +226,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dangling_links_are_followed, place_make, place_remove),
 		cmocka_unit_test_setup_teardown(test_link_loops_end, place_make, place_remove),
 		cmocka_unit_test_setup_teardown(test_magic_links_lead_nowhere, place_make, place_remove),
+		cmocka_unit_test_setup_teardown(test_plain_paths_have_no_links, place_make, place_remove),
+		cmocka_unit_test_setup_teardown(
+			test_fundamental_mounts_take_no_links, place_make, place_remove),
 		cmocka_unit_test_setup_teardown(test_too_long, place_make, place_remove),
 	};
 
