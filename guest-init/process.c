@@ -4,6 +4,7 @@
 #include "guest-init/caps.h"
 #include "guest-init/devices.h"
 #include "guest-init/exec.h"
+#include "guest-init/network.h"
 #include "guest-init/path.h"
 #include "guest-init/reaper.h"
 #include "guest-init/report.h"
@@ -59,6 +60,14 @@ static int identity_set(struct process *process)
 	return 0;
 }
 
+/* While the container's /proc can still be written to. */
+static int network_make(struct process *process)
+{
+	int ret = network_open_up(process->root_fd);
+
+	return ret ? setup_failed(&process->failure, -ret, "open the network's ports to every user") : 0;
+}
+
 /* The image and the mounts over it. */
 static int root_make(struct process *process)
 {
@@ -69,6 +78,8 @@ static int root_make(struct process *process)
 	if (process->root_fd < 0)
 		return process->root_fd;
 	ret = root_mount_all(process->root_fd, spec, &process->failure);
+	if (!ret)
+		ret = network_make(process);
 	return ret ? ret : root_restrict(process->root_fd, spec, &process->failure);
 }
 
