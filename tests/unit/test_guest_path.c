@@ -12,8 +12,10 @@
 #include "tests/unit/cm.h"
 
 #include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 struct place {
 	char base[32]; /* holds root/ and outside/ */
@@ -208,6 +210,58 @@ static void test_fundamental_mounts_take_no_links(void **state)
 	close(file);
 }
 
+#define MOUNTS_SKIPPED 77
+
+static int mounts_try(const struct place *place, const char *target)
+{
+	struct spec_mount mounts[] = {
+		{.type = "proc", .target = target, .source = "proc", .data = ""},
+		{.type = "tmpfs", .target = "/climbs/tmp", .source = "tmpfs", .data = ""},
+	};
+	struct spec spec = {.mounts = mounts, .n_mounts = 2};
+	struct failure failure = {0};
+
+	char proc[64], tmp[64];
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return MOUNTS_SKIPPED;
+	/* The fixture's descriptors lie in the namespace that was left. */
+	if (chdir(place->base) < 0)
+		return 1;
+	if (root_mount_all(open("root", O_PATH | O_DIRECTORY), &spec, &failure) < 0)
+		return strstr(failure.text, "/far is a symbolic link") ? 2 : 3;
+	snprintf(proc, sizeof(proc), "%s/root/proc/self/stat", place->base);
+	snprintf(tmp, sizeof(tmp), "%s/root/outside/tmp", place->base);
+	return access(proc, F_OK) == 0 && access(tmp, F_OK) == 0 ? 0 : 4;
+}
+
+static int mounts_result(const struct place *place, const char *target)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(mounts_try(place, target));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == MOUNTS_SKIPPED)
+		skip();
+	return status;
+}
+
+/* For real, in a mount namespace of a child's. */
+static void test_mounts_lie_where_they_are_said_to(void **state)
+{
+	const struct place *place = *state;
+
+	if (geteuid())
+		skip();
+	link_make(place, "../outside", "climbs");
+	link_make(place, "/", "far");
+	assert_int_equal(mounts_result(place, "/proc"), 0);
+	assert_int_equal(mounts_result(place, "/far"), 2 << 8);
+	assert_false(there(place, "outside/tmp"));
+}
+
 static void test_too_long(void **state)
 {
 	const struct place *place = *state;
@@ -229,6 +283,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_plain_paths_have_no_links, place_make, place_remove),
 		cmocka_unit_test_setup_teardown(
 			test_fundamental_mounts_take_no_links, place_make, place_remove),
+		cmocka_unit_test_setup_teardown(
+			test_mounts_lie_where_they_are_said_to, place_make, place_remove),
 		cmocka_unit_test_setup_teardown(test_too_long, place_make, place_remove),
 	};
 
