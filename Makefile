@@ -115,8 +115,8 @@ UNIT_TESTS := num base calls confine proto gmem gmem_worlds giov queue queue_wor
 UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c tests/unit/session_runs.c
 
 # Each is tests/fuzz/NAME.c and has tests/fuzz/corpus/NAME.
-FUZZ_TARGETS := blk config console elf envfile erofs frame_guest frame_host index json manifest merge mmio name path queue ref \
-	rng spec stream table tar user values vmm_config vsock
+FUZZ_TARGETS := answer blk config console elf envfile erofs frame_guest frame_host index json layer manifest members merge \
+	mmio name path queue ref rng spec stream table tar user values vmm_config vsock
 FUZZ_SUPPORT_SRC := tests/fuzz/erofs_reader.c tests/fuzz/fuzz.c tests/fuzz/guest.c tests/fuzz/layers.c \
 	tests/fuzz/merge_model.c tests/unit/fake_driver.c guest-init/control.c guest-init/failure.c guest-init/path.c \
 	guest-init/user.c

@@ -126,7 +126,7 @@ static void layer_make(struct table *table, unsigned number, struct fuzz_input *
 	struct table_writer writer;
 	uint8_t flags = 0;
 
-	fuzz_require(table_writer_init(&writer, fd) == 0);
+	fuzz_require(table_writer_init(&writer, fd, LAYER_DATA_BYTES) == 0);
 	for (int i = 0; i < LAYER_ENTRIES_MAX && input->left && !(flags & ENTRY_LAYER_ENDS); i++) {
 		flags = fuzz_u8(input);
 		entry_write(&writer, input, flags);

@@ -65,9 +65,10 @@ void fuzz_one(const uint8_t *data, size_t len)
 	uint32_t version[2] = {1, HEADER_BYTES};
 	size_t bytes = len > 2 ? len - 2 : 0;
 	uint8_t *file = calloc(1, HEADER_BYTES + bytes + HASH_BYTES);
+	struct table_info info;
 	struct table table;
 	struct hash hash;
-	int ret;
+	int fd, ret;
 
 	fuzz_require(file && hash_init(&hash) == 0);
 	memcpy(file, "mvrunTAB", 8);
@@ -78,9 +79,11 @@ void fuzz_one(const uint8_t *data, size_t len)
 	fuzz_require(hash_update(&hash, file, HEADER_BYTES + bytes) == 0);
 	fuzz_require(hash_final(&hash, file + HEADER_BYTES + bytes) == 0);
 	hash_done(&hash);
-	ret = table_open(&table, fuzz_file(0, file, HEADER_BYTES + bytes + HASH_BYTES));
+	fd = fuzz_file(0, file, HEADER_BYTES + bytes + HASH_BYTES);
+	ret = table_open(&table, fd);
 	fuzz_require(ret == 0 || (ret == -EBADMSG && !table.map));
 	if (!ret) {
+		fuzz_require(table_peek(fd, &info) == 0 && memcmp(&info, &table.info, sizeof(info)) == 0);
 		rewrite_check(&table);
 		table_close(&table);
 	}
