@@ -95,7 +95,7 @@ INIT_SRC := guest-init/boot.c guest-init/caps.c guest-init/cgroup.c guest-init/c
 	base/buf.c base/cleanup.c base/loop.c proto/frame.c proto/spec.c
 STORE_SRC := oci/store/digest.c oci/store/ingest.c oci/store/layout.c oci/store/list.c oci/store/record.c oci/store/ref.c \
 	oci/store/remove.c oci/store/resolve.c oci/store/store.c
-IMAGE_SRC := oci/image/answer.c oci/image/blob.c oci/image/config.c oci/image/confine.c oci/image/data.c \
+IMAGE_SRC := oci/image/answer.c oci/image/blob.c oci/image/calls.c oci/image/config.c oci/image/confine.c oci/image/data.c \
 	oci/image/decoder.c oci/image/erofs.c oci/image/erofs_dir.c oci/image/erofs_plan.c oci/image/erofs_xattr.c \
 	oci/image/feed.c oci/image/hash.c oci/image/json.c oci/image/layer.c oci/image/layers.c oci/image/load.c \
 	oci/image/main.c oci/image/manifest.c oci/image/members.c oci/image/name.c oci/image/nursery.c \

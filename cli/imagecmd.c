@@ -25,8 +25,8 @@ bool image_name_is_source(const char *name)
 	return false;
 }
 
-/* program, load, four options with their values, --quiet, --, the source, NULL */
-#define ARGS_MAX 14
+/* program, load, four options with their values, --quiet, --degraded, --, the source, NULL */
+#define ARGS_MAX 15
 
 /* exec takes char *const * for history's sake and writes to none of them. */
 static char *word(const char *text)
@@ -50,6 +50,8 @@ static void argv_fill(char *argv[static ARGS_MAX], const struct image_request *r
 	}
 	if (request->quiet)
 		argv[n++] = word("--quiet");
+	if (request->degraded)
+		argv[n++] = word("--degraded");
 	/* Not to be taken for an option, whatever it is called. */
 	argv[n++] = word("--");
 	argv[n++] = word(request->source);

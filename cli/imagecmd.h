@@ -18,6 +18,7 @@ struct image_request {
 	const char *platform;
 	const char *max_image_size;
 	bool quiet;
+	bool degraded; /* parts of the decoder's confinement that this host cannot do may be missing */
 };
 
 /* True for oci:…, oci-archive:… and docker-archive:…: a place to load from rather than a name. */

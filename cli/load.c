@@ -18,6 +18,9 @@ struct load_options {
 #define AT(field) offsetof(struct load_options, field)
 
 static const struct option load_options[] = {
+	{"degraded", 0, OPTION_FLAG, NULL,
+		"Load although this host cannot confine the decoder fully; says what is missing", NULL,
+		AT(request.degraded)},
 	{"input", 'i', OPTION_TEXT, "FILE", "Read FILE, as docker load has it", NULL, AT(input)},
 	{"max-image-size", 0, OPTION_TEXT, "SIZE", "How much is taken at most, unpacked (64g)", NULL,
 		AT(request.max_image_size)},

@@ -57,7 +57,8 @@ static int image_find(struct store *store, const struct run_options *options, co
 			.store = store->path,
 			.platform = options->platform,
 			.max_image_size = options->max_image_size,
-			.quiet = true};
+			.quiet = true,
+			.degraded = options->degraded};
 
 		ret = image_load(paths, &request, loaded, err);
 		if (ret)

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "oci/image/nursery.h"
 
 #include <errno.h>
@@ -187,7 +188,11 @@ static int ready_wait(const struct decoder *decoder, struct err *err)
 	if (n != sizeof(ready))
 		return err_set(err, EIO, "the decoder did not start");
 	ready.text[sizeof(ready.text) - 1] = '\0';
-	return ready.code ? err_set(err, (int)ready.code, "%s", ready.text) : 0;
+	if (ready.code)
+		return err_set(err, (int)ready.code, "%s", ready.text);
+	if (ready.text[0])
+		log_warn("--degraded: %s", ready.text);
+	return 0;
 }
 
 int decoder_start(struct decoder *decoder, bool degraded, struct err *err)
@@ -195,7 +200,10 @@ int decoder_start(struct decoder *decoder, bool degraded, struct err *err)
 	int ret = nursery_start(degraded, &decoder->nursery, &decoder->orders_fd);
 
 	if (ret)
-		return err_sys(err, ret, "start the decoder");
+		return err_sys(err, ret,
+			"this host does not let us make the namespaces that confine the decoder of images; "
+			"allow "
+			"user namespaces, or add --degraded");
 	ret = ready_wait(decoder, err);
 	if (ret)
 		decoder_stop(decoder);

@@ -152,7 +152,7 @@ static int descriptors_set(int orders_fd)
 	return close_range(ORDERS_FD + 1, ~0u, 0) < 0 ? -errno : 0;
 }
 
-static _Noreturn void nursery_main(int orders_fd, bool degraded, bool namespaces)
+static _Noreturn void nursery_main(int orders_fd, const struct confinement *how)
 {
 	struct nursery_ready ready = {0};
 	struct err err = ERR_INIT;
@@ -164,7 +164,7 @@ static _Noreturn void nursery_main(int orders_fd, bool degraded, bool namespaces
 	if (ret)
 		_exit(1);
 	worker_warm_up();
-	ret = confine_nursery(degraded, namespaces, &err);
+	ret = confine_nursery(how, &err);
 	ready.code = (uint32_t)-ret;
 	snprintf(ready.text, sizeof(ready.text), "%s", err.text);
 	if (send(ORDERS_FD, &ready, sizeof(ready), MSG_NOSIGNAL) != sizeof(ready) || ret)
@@ -178,9 +178,27 @@ static pid_t fork_into(unsigned long namespaces)
 	return (pid_t)syscall(SYS_clone, namespaces | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
+/* Who may not make namespaces may in a user namespace, where the system allows that. */
+static pid_t fork_apart(struct confinement *how)
+{
+	pid_t pid = fork_into(NAMESPACES);
+
+	how->namespaces = true;
+	if (pid < 0 && errno == EPERM) {
+		how->user = true;
+		pid = fork_into(NAMESPACES | CLONE_NEWUSER);
+	}
+	if (pid < 0 && how->degraded) {
+		how->user = how->namespaces = false;
+		pid = fork_into(0);
+	}
+	return pid;
+}
+
 int nursery_start(bool degraded, pid_t *pid, int *orders_fd)
 {
-	bool namespaces = true;
+	struct confinement how = {
+		.degraded = degraded, .uid = geteuid(), .gid = getegid(), .parent = getpid()};
 	auto_fd ours = -1;
 	auto_fd theirs = -1;
 	int fds[2];
@@ -189,18 +207,11 @@ int nursery_start(bool degraded, pid_t *pid, int *orders_fd)
 		return -errno;
 	ours = fds[0];
 	theirs = fds[1];
-	/* Who may not make namespaces may in a user namespace, where the system allows that. */
-	*pid = fork_into(NAMESPACES);
-	if (*pid < 0 && errno == EPERM)
-		*pid = fork_into(NAMESPACES | CLONE_NEWUSER);
-	if (*pid < 0 && degraded) {
-		namespaces = false;
-		*pid = fork_into(0);
-	}
+	*pid = fork_apart(&how);
 	if (*pid < 0)
 		return -errno;
 	if (*pid == 0)
-		nursery_main(theirs, degraded, namespaces);
+		nursery_main(theirs, &how);
 	*orders_fd = fd_steal(&ours);
 	return 0;
 }
