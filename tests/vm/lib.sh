@@ -58,12 +58,13 @@ vm() {
 }
 
 # launch ARG...: mvrun in the background, as $child, with the signals a terminal gives it (bash starts background jobs
-# with SIGINT ignored). Comes back when it runs: the shell and env, which it is at first, may lose a signal.
+# with SIGINT ignored) and $input, if set, as its standard input. Comes back when it runs: the shell and env, which it
+# is at first, may lose a signal.
 launch() {
 	runs=$((runs + 1))
 	last=${*@Q}
 	status=0
-	env --default-signal=INT,QUIT,HUP mvrun "$@" </dev/null >"$out" 2>"$err" &
+	env --default-signal=INT,QUIT,HUP mvrun "$@" <"${input:-/dev/null}" >"$out" 2>"$err" &
 	child=$!
 	wait_for is_mvrun "$child"
 }
