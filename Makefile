@@ -102,7 +102,7 @@ IMAGE_SRC := oci/image/answer.c oci/image/blob.c oci/image/calls.c oci/image/con
 	oci/image/order.c oci/image/platform.c oci/image/select.c oci/image/source.c oci/image/stream.c \
 	oci/image/table.c oci/image/tar.c oci/image/tar_pax.c oci/image/tar_sparse.c oci/image/tree.c \
 	oci/image/wire.c oci/image/worker.c
-RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/claim.c oci/runtime/container.c \
+RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/cgroup.c oci/runtime/claim.c oci/runtime/container.c \
 	oci/runtime/host_check.c oci/runtime/jail_plan.c oci/runtime/kvm_probe.c oci/runtime/$(ARCH)/kvm_trial.c oci/runtime/machine.c \
 	oci/runtime/names.c oci/runtime/paths.c oci/runtime/relay.c oci/runtime/session.c oci/runtime/signals.c \
 	oci/runtime/spawn.c oci/runtime/streams.c oci/runtime/terminal.c oci/runtime/timings.c \

@@ -34,11 +34,14 @@ static int ring_restrict(struct io_uring *ring)
 	static const uint8_t ops[] = {
 		IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_ASYNC_CANCEL};
 	struct io_uring_restriction rules[sizeof(ops)] = {0};
+	unsigned int workers[2] = {BLK_IO_WORKERS / 2, BLK_IO_WORKERS / 2}; /* bounded, unbounded */
 
 	for (size_t i = 0; i < sizeof(ops); i++) {
 		rules[i].opcode = IORING_RESTRICTION_SQE_OP;
 		rules[i].sqe_op = ops[i];
 	}
+	/* Threads that wait for a file: as many as the jail has room for. Best effort: since Linux 5.15. */
+	(void)ring_register(ring, IORING_REGISTER_IOWQ_MAX_WORKERS, workers, 2);
 	return ring_register(ring, IORING_REGISTER_RESTRICTIONS, rules, sizeof(ops));
 }
 

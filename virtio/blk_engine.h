@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define BLK_IO_WORKERS 8u /* of all rings of a process together */
+
 enum blk_io_op { BLK_IO_READ, BLK_IO_WRITE, BLK_IO_FLUSH };
 
 /* One transfer. The caller sets the first four; it stays where it is while it runs. */

@@ -2,6 +2,7 @@
 #include "vmm/jail.h"
 
 #include "jail/confine.h"
+#include "virtio/blk_engine.h"
 #include "vmm/calls.h"
 #include "vmm/devices.h"
 
@@ -9,8 +10,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-/* Threads the kernel makes for block I/O that has to wait (io_uring_register(2), IORING_REGISTER_IOWQ_MAX_WORKERS). */
-#define IO_WORKERS 8u
+_Static_assert(VMM_IO_WORKERS == BLK_IO_WORKERS, "the jail has room for the disks' threads");
 #define FDS_FIXED                                                                                            \
 	12u /* three streams, control, loop, end, the ring that holds the VM, the VM, timers, to spare */
 #define FDS_PER_DEVICE 3u /* interrupt, kick, ring */
@@ -44,7 +44,7 @@ static int limits_set(const struct vmm_config *vm, size_t n_fds)
 	if (!ret)
 		ret = confine_limit(RLIMIT_FSIZE, file_bytes_needed(vm));
 	if (!ret)
-		ret = confine_limit(RLIMIT_NPROC, 1u + vm->vcpus + IO_WORKERS);
+		ret = confine_limit(RLIMIT_NPROC, VMM_THREADS_MAX(vm->vcpus));
 	if (!ret)
 		ret = confine_limit(RLIMIT_MEMLOCK, 0);
 	if (!ret)

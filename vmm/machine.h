@@ -29,6 +29,9 @@
 #define VMM_SEGMENTS_MAX 236
 #define VMM_PORTS_MAX 8
 #define VMM_CMDLINE_MAX 1536
+/* Threads of a VMM: the loop, one per CPU, and those the kernel makes for block I/O that has to wait. */
+#define VMM_IO_WORKERS 8u
+#define VMM_THREADS_MAX(vcpus) (1u + (vcpus) + VMM_IO_WORKERS)
 
 /* vmm_config.flags */
 #define VMM_HAS_INITRAMFS (1u << 0)

@@ -20,6 +20,12 @@
 #include <unistd.h>
 
 #define EXIT_OURS 125
+/*
+ * What a machine takes beyond the guest's RAM: the monitor itself, less than 2 MiB; what KVM and the kernel keep for it,
+ * mostly page tables, in proportion to RAM; buffers of sockets; and files in the page cache, which give way.
+ */
+#define OVERHEAD_BYTES (UINT64_C(32) << 20)
+#define OVERHEAD_SHARE 64
 #define DOCTOR "('mvrun doctor' says more)"
 
 static int kvm_open(struct err *err)
@@ -148,7 +154,7 @@ static int order_make(struct order *order, const struct machine_parts *parts,
 }
 
 static pid_t monitor_spawn(const struct machine_parts *parts, const struct paths *paths, int socket_fd,
-	const sigset_t *mask, const struct jail_plan *plan)
+	const sigset_t *mask, const struct jail_plan *plan, const struct cgroup *cgroup)
 {
 	char path[PATHS_CAP + 32], name[] = VMM_FILE;
 	char *argv[] = {name, NULL}, *env[] = {NULL};
@@ -162,6 +168,7 @@ static pid_t monitor_spawn(const struct machine_parts *parts, const struct paths
 		.mask = mask,
 		.death_signal = SIGKILL,
 		.namespaces = plan->namespaces,
+		.cgroup_fd = cgroup->fd >= 0 ? &cgroup->fd : NULL,
 		.session = true,
 	};
 
@@ -174,9 +181,14 @@ static int monitor_start(struct machine *machine, const struct machine_parts *pa
 	const struct paths *paths, int socket_fd, const sigset_t *mask, struct jail_plan *plan,
 	struct err *err)
 {
-	do
-		machine->pid = monitor_spawn(parts, paths, socket_fd, mask, plan);
-	while (machine->pid == -EPERM && jail_plan_lower(plan));
+	do {
+		machine->pid = monitor_spawn(parts, paths, socket_fd, mask, plan, &machine->cgroup);
+		/* We made it, but may not start anything in it: its absence is no reason to lose more. */
+		if (machine->pid == -EPERM && machine->cgroup.fd >= 0) {
+			cgroup_remove(&machine->cgroup);
+			machine->pid = monitor_spawn(parts, paths, socket_fd, mask, plan, &machine->cgroup);
+		}
+	} while (machine->pid == -EPERM && jail_plan_lower(plan));
 	if (machine->pid == -EPERM && plan->namespaces)
 		return err_set(err, EACCES,
 			"this host does not let us make the namespaces of the jail; --degraded runs "
@@ -188,6 +200,17 @@ static int monitor_start(struct machine *machine, const struct machine_parts *pa
 	if (machine->pid < 0)
 		return err_sys(err, machine->pid, "start the machine monitor %s/" VMM_FILE, paths->libexec);
 	return 0;
+}
+
+void machine_limit(struct machine *machine, const struct machine_config *config, const char *id)
+{
+	const struct cgroup_limits limits = {
+		.memory_bytes = config->memory_bytes + config->memory_bytes / OVERHEAD_SHARE + OVERHEAD_BYTES,
+		.pids = VMM_THREADS_MAX(config->vcpus),
+		.cpus = config->vcpus + 1,
+	};
+
+	(void)cgroup_make(&machine->cgroup, id, &limits);
 }
 
 int machine_start(struct machine *machine, const struct machine_parts *parts,
@@ -217,6 +240,8 @@ int machine_start(struct machine *machine, const struct machine_parts *parts,
 		machine->jail_best = plan.jail.wanted;
 	machine->control_fd = fd_steal(&ours);
 	order.config.jail = plan.jail;
+	if (machine->cgroup.fd >= 0)
+		order.config.jail.wanted |= JAIL_CGROUP;
 	ret = io_send_fds(machine->control_fd, &order.config, sizeof(order.config), order.fds, order.n_fds);
 	/* If it is dead already, how it died says more. */
 	return ret && ret != -EPIPE ? err_sys(err, ret, "hand the machine's description to its monitor") : 0;
@@ -291,8 +316,10 @@ static void await_last_words(struct machine *machine, int patience_ms)
 
 void machine_reap(struct machine *machine, int patience_ms)
 {
-	if (machine->pid < 0 || machine->reaped)
+	if (machine->pid < 0 || machine->reaped) {
+		cgroup_remove(&machine->cgroup);
 		return;
+	}
 	await_last_words(machine, patience_ms);
 	machine->hung = machine->control_fd >= 0;
 	/* It has spoken or was given up: what is left of it may go without ceremony. */
@@ -301,6 +328,7 @@ void machine_reap(struct machine *machine, int patience_ms)
 		;
 	machine->reaped = true;
 	fd_release(&machine->control_fd);
+	cgroup_remove(&machine->cgroup);
 }
 
 /* The last line the guest wrote to its console, as far as it can be printed. */

@@ -10,6 +10,7 @@
 #define MVRUN_OCI_RUNTIME_MACHINE_H
 
 #include "base/err.h"
+#include "oci/runtime/cgroup.h"
 #include "oci/runtime/paths.h"
 #include "oci/store/image.h"
 #include "vmm/machine.h"
@@ -41,6 +42,7 @@ struct machine_parts {
 struct machine {
 	pid_t pid;
 	int control_fd;
+	struct cgroup cgroup;
 	uint32_t jail_best; /* the parts (enum jail_part) that a host can do for us */
 	uint32_t jail_reached; /* and those the monitor is in, once it is jailed */
 	bool jailed;
@@ -51,7 +53,7 @@ struct machine {
 	int wait_status; /* of waitpid, once reaped */
 };
 
-#define MACHINE_INIT ((struct machine){.pid = -1, .control_fd = -1})
+#define MACHINE_INIT ((struct machine){.pid = -1, .control_fd = -1, .cgroup = CGROUP_INIT})
 #define MACHINE_PARTS_INIT ((struct machine_parts){-1, -1, -1, -1, -1})
 
 /*
@@ -61,6 +63,12 @@ struct machine {
 int machine_parts_open(struct machine_parts *parts, const struct machine_config *config,
 	const struct paths *paths, struct err *err);
 void machine_parts_close(struct machine_parts *parts);
+
+/*
+ * Bound what the machine takes of the host, by a cgroup where there can be one (cgroup.h). Before machine_start(); undone
+ * by machine_reap().
+ */
+void machine_limit(struct machine *machine, const struct machine_config *config, const char *id);
 
 /*
  * Start the monitor and tell it what to be. ports and port_fds (n_ports of them) are the sockets the guest

@@ -35,6 +35,7 @@ struct session {
 	struct agent agent;
 	struct container_spec container;
 	struct claim claim;
+	char id[CONTAINER_ID_LEN + 1];
 	struct streams streams;
 	bool machine_gone;
 	bool abandoned; /* end now: status is set */
@@ -242,7 +243,7 @@ static int session_timeout_ms(const struct session *s)
 static int session_prepare(struct session *s, struct err *err)
 {
 	const struct session_config *config = s->config;
-	char id[CONTAINER_ID_LEN + 1];
+	char *id = s->id;
 	int ret = signals_init(&s->signals);
 
 	ret = ret ? ret : loop_init(&s->loop);
@@ -265,6 +266,8 @@ static int session_boot(struct session *s, struct err *err)
 	int ret = machine_parts_open(&parts, config->machine, config->paths, err);
 
 	ports.n = 0;
+	if (!ret)
+		machine_limit(&s->machine, config->machine, s->id);
 	ret = ret ? ret : streams_open(&s->streams, &s->container.spec, &ports, err);
 	ret = ret ? ret
 		  : machine_start(&s->machine, &parts, config->machine, config->paths, ports.numbers,
