@@ -111,7 +111,7 @@ CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/i
 	cli/options.c cli/output.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
 
 UNIT_TESTS_x86_64 := boot cpuid elf ioapic
-UNIT_TESTS := num base calls confine proto gmem gmem_worlds giov queue queue_worlds mmio blk console rng vsock session session_control options run_values container bus config $(UNIT_TESTS_$(ARCH)) guest_life guest_network guest_path guest_relay guest_seccomp guest_user ref store tar_name tar_reader merge layout_table json_manifest
+UNIT_TESTS := num base calls confine proto gmem gmem_worlds giov queue queue_worlds mmio blk console rng vsock session session_control options run_values container bus config $(UNIT_TESTS_$(ARCH)) guest_life guest_network guest_path guest_relay guest_seccomp guest_user ref store tar_name tar_reader merge layout_table json_manifest answer decoder
 UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c tests/unit/session_runs.c
 
 # Each is tests/fuzz/NAME.c and has tests/fuzz/corpus/NAME.

@@ -78,8 +78,10 @@ all: $(PROGRAMS)
 
 # ---- unit tests ------------------------------------------------------------------------------------------------
 
-# ThreadSanitizer has a thread of its own, and namespaces are for processes with one.
-UNIT_PROGRAMS := $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter-out $(if $(filter tsan,$(VARIANT)),confine),$(UNIT_TESTS)))
+# ThreadSanitizer has a thread of its own, and namespaces are for processes with one. Sanitizers want more memory than the
+# limits of a decoder allow.
+UNIT_PROGRAMS := $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter-out \
+	$(if $(filter tsan,$(VARIANT)),confine) $(if $(filter asan tsan,$(VARIANT)),decoder),$(UNIT_TESTS)))
 # An archive, so that a test gets what it uses and nothing that its own sources define again.
 UNIT_SUPPORT := $(BUILD)/tests/unit/libsupport.a
 $(UNIT_SUPPORT): $(call objects,$(UNIT_SUPPORT_SRC))

@@ -89,9 +89,10 @@ static void order_receive(struct nursery *nursery)
 	size_t n_fds = 0;
 	ssize_t n = io_recv_fds(ORDERS_FD, &order, sizeof(order), fds, ORDER_FDS_MAX + 2, &n_fds);
 
-	if (n <= 0)
+	/* Whoever gave orders is gone. What is too long is no order. */
+	if (n <= 0 && n != -EMSGSIZE)
 		_exit(0);
-	if (n == sizeof(order) && order.kind < ORDER_KINDS && n_fds == order_fds(&order) + 2)
+	if (n == sizeof(order) && n_fds >= 2 && order_good(&order, n_fds - 2))
 		order_take(nursery, &order, fds, n_fds);
 	for (size_t i = 0; i < n_fds; i++)
 		fd_release(&fds[i]);

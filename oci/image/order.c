@@ -35,7 +35,7 @@ size_t order_fds(const struct order *order)
 	case ORDER_LAYER:
 		return 3;
 	case ORDER_TREE:
-		return order->n_layers <= IMAGE_LAYERS_MAX ? 1 + (size_t)order->n_layers : 0;
+		return 1 + (size_t)order->n_layers;
 	case ORDER_LAYOUT:
 	case ORDER_INDEX:
 	case ORDER_MANIFEST:
@@ -47,4 +47,10 @@ size_t order_fds(const struct order *order)
 		break;
 	}
 	return 1;
+}
+
+bool order_good(const struct order *order, size_t n_fds)
+{
+	return order->kind < ORDER_KINDS && order->n_layers <= IMAGE_LAYERS_MAX &&
+	       order->compression <= COMPRESSION_ZSTD && n_fds == order_fds(order);
 }

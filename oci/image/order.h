@@ -25,6 +25,8 @@
 #include "oci/image/blob.h"
 #include "oci/store/image.h"
 
+#include <stdbool.h>
+
 enum order_kind {
 	ORDER_LAYOUT, /* document: an oci-layout file */
 	ORDER_INDEX, /* document: an index */
@@ -63,7 +65,10 @@ struct order_limits {
 
 const struct order_limits *order_limits(enum order_kind kind);
 
-/* How many descriptors come with it: exactly that. */
+/* How many descriptors come with an order. */
 size_t order_fds(const struct order *order);
+
+/* Whether it is an order, and comes with what it should. */
+bool order_good(const struct order *order, size_t n_fds);
 
 #endif

@@ -154,8 +154,6 @@ static int unpack_do(const struct order *order, const int *fds, struct buf *say,
 	int ret;
 
 	(void)say;
-	if (order->compression > COMPRESSION_ZSTD)
-		return err_set(err, EINVAL, "unknown compression");
 	ret = stream_open(&stream, &blob, (enum compression)order->compression, err);
 	if (ret)
 		return ret;
