@@ -76,22 +76,30 @@ static void controllers_enable(int dir_fd)
 		file_write(dir_fd, "cgroup.subtree_control", names[i]);
 }
 
+/*
+ * The device rules hang on the root of the hierarchy, above the container's own group, which it has in its hands when
+ * it is given every capability: what hangs there it could detach. They bind guest-init, too, which has mounted the
+ * disk by now and opens no other device.
+ */
 static int group_open(struct cgroup *cgroup, struct failure *failure)
 {
-	int dir_fd;
+	int dir_fd, ret;
 
 	if (mkdir(LAYOUT_CGROUP, 0755) < 0 && errno != EEXIST)
 		return setup_failed(failure, errno, "make the directory of the control groups");
 	if (mount("cgroup2", LAYOUT_CGROUP, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		return setup_failed(failure, errno, "mount the control groups");
-	dir_fd = open(LAYOUT_CGROUP, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd >= 0) {
-		controllers_enable(dir_fd);
-		close(dir_fd);
-	}
+	/* Neither clone3(CLONE_INTO_CGROUP) nor bpf() takes an O_PATH descriptor. */
+	dir_fd = open(LAYOUT_CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return setup_failed(failure, errno, "open the control groups");
+	controllers_enable(dir_fd);
+	ret = device_rules_attach(dir_fd, failure);
+	close(dir_fd);
+	if (ret)
+		return ret;
 	if (mkdir(GROUP_PATH, 0755) < 0 && errno != EEXIST)
 		return setup_failed(failure, errno, "make the container's control group");
-	/* clone3(CLONE_INTO_CGROUP) does not take an O_PATH descriptor. */
 	cgroup->fd = open(GROUP_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cgroup->fd < 0)
 		return setup_failed(failure, errno, "open the container's control group");
@@ -102,9 +110,7 @@ int cgroup_make(struct cgroup *cgroup, const struct spec *spec, struct failure *
 {
 	int ret = group_open(cgroup, failure);
 
-	if (!ret)
-		ret = limits_write(cgroup, spec, failure);
-	return ret ? ret : device_rules_attach(cgroup->fd, failure);
+	return ret ? ret : limits_write(cgroup, spec, failure);
 }
 
 /* The number behind key at the start of a line; key "": the file is the number. */

@@ -20,8 +20,9 @@ struct cgroup {
 #define CGROUP_INIT ((struct cgroup){.fd = -1})
 
 /*
- * Mount the hierarchy, make the container's group with the limits of the spec, and attach the device rules. A
- * controller that the kernel lacks is a failure only if a limit needs it. The group stays until power-off.
+ * Mount the hierarchy, attach the device rules, and make the container's group with the limits of the spec. From here
+ * on guest-init may open no disk either. A controller that the kernel lacks is a failure only if a limit needs it. The
+ * group stays until power-off.
  */
 int cgroup_make(struct cgroup *cgroup, const struct spec *spec, struct failure *failure);
 

@@ -12,7 +12,8 @@
 #define RANDOM_MINOR 8
 #define URANDOM_MINOR 9
 #define TTY_MAJOR 5
-#define TTY_MINOR_LAST 2 /* tty, console, ptmx */
+#define TTY_MINOR 0
+#define PTMX_MINOR 2
 #define PTS_MAJOR 136
 
 #define LOAD(reg, field)                                                                                     \
@@ -43,8 +44,8 @@ enum {
 };
 
 #define TTY 18
-#define DENY 19
-#define DONE 20
+#define DENY 20
+#define DONE 21
 
 static const struct bpf_insn rules[] = {
 	/*  0 */ LOAD(TYPE, access_type), /* access << 16 | type */
@@ -65,9 +66,10 @@ static const struct bpf_insn rules[] = {
 	/* 15 */ JUMP(15, BPF_JEQ, MINOR, RANDOM_MINOR, DONE),
 	/* 16 */ JUMP(16, BPF_JEQ, MINOR, URANDOM_MINOR, DONE),
 	/* 17 */ JUMP(17, BPF_JA, 0, 0, DENY),
-	/* 18 */ JUMP(TTY, BPF_JLE, MINOR, TTY_MINOR_LAST, DONE),
-	/* 19 */ ALU(BPF_MOV, RESULT, 0),
-	/* 20 */ {.code = BPF_JMP | BPF_EXIT},
+	/* 18 */ JUMP(TTY, BPF_JEQ, MINOR, TTY_MINOR, DONE),
+	/* 19 */ JUMP(19, BPF_JEQ, MINOR, PTMX_MINOR, DONE),
+	/* 20 */ ALU(BPF_MOV, RESULT, 0),
+	/* 21 */ {.code = BPF_JMP | BPF_EXIT},
 };
 
 int device_rules_attach(int cgroup_fd, struct failure *failure)
@@ -86,6 +88,7 @@ int device_rules_attach(int cgroup_fd, struct failure *failure)
 		.target_fd = (uint32_t)cgroup_fd,
 		.attach_bpf_fd = (uint32_t)program_fd,
 		.attach_type = BPF_CGROUP_DEVICE,
+		.attach_flags = BPF_F_ALLOW_MULTI,
 	};
 	if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof(attr)) < 0)
 		ret = setup_failed(failure, errno, "attach the device rules");
