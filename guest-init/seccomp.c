@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 
 #define JUMP_MAX 255
+#define ALG_FAMILY 38
 #define VSOCK_FAMILY 40
 /* CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET */
 #define CLONE_NEW_NAMESPACES 0x7e020000u
@@ -139,6 +140,7 @@ static void emit_rule(struct seccomp_program *program, enum seccomp_rule rule)
 		break;
 	case RULE_SOCKET:
 		emit_load_arg(program, 0);
+		emit_jump(program, BPF_JEQ, ALG_FAMILY, 1, 0);
 		emit_jump(program, BPF_JEQ, VSOCK_FAMILY, 0, 1);
 		emit_errno(program, EPERM);
 		emit_allow(program);

@@ -44,7 +44,7 @@ enum seccomp_rule {
 	RULE_CLONE, /* no new namespaces without CAP_SYS_ADMIN */
 	RULE_CLONE3, /* its flags are behind a pointer: ENOSYS without CAP_SYS_ADMIN */
 	RULE_PERSONALITY, /* the harmless ones */
-	RULE_SOCKET, /* no AF_VSOCK: the line to the host is guest-init's */
+	RULE_SOCKET, /* no AF_VSOCK: the line to the host is guest-init's; and, as docker has it, no AF_ALG */
 	RULE_COUNT,
 };
 

@@ -104,7 +104,7 @@ static uint32_t expected(uint8_t rule, uint64_t capabilities, uint32_t arg)
 	case RULE_CLONE3:
 		return admin ? SECCOMP_RET_ALLOW : refusal(ENOSYS);
 	case RULE_SOCKET:
-		return arg == AF_VSOCK ? refusal(EPERM) : SECCOMP_RET_ALLOW;
+		return arg == AF_VSOCK || arg == AF_ALG ? refusal(EPERM) : SECCOMP_RET_ALLOW;
 	case RULE_PERSONALITY:
 		return arg == 0 || arg == 8 || arg == 0x20000 || arg == 0x20008 || arg == 0xffffffff
 			       ? SECCOMP_RET_ALLOW
@@ -124,7 +124,7 @@ static void build(uint64_t capabilities)
 static void check_every_number(uint64_t capabilities)
 {
 	static const uint32_t args[] = {
-		0, 1, 2, 8, 16, 40, 41, 0x20000, 0x20008, 0x10000000, 0x7e020000, 0xffffffff};
+		0, 1, 2, 8, 16, 37, 38, 39, 40, 41, 0x20000, 0x20008, 0x10000000, 0x7e020000, 0xffffffff};
 
 	build(capabilities);
 	for (size_t a = 0; a < n_arches; a++) {
