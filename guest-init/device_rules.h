@@ -4,7 +4,7 @@
  *
  * As runc's defaults: any device node may be made; only null, zero, full, random, urandom, tty, ptmx and
  * pseudo-terminals may be opened. So the disks, the console and /dev/vsock of the guest stay out of reach for root
- * with CAP_MKNOD, too. Mounting a disk counts as opening it.
+ * with CAP_MKNOD, too. Mounting a disk counts as opening it, unless it is mounted already.
  */
 #ifndef MVRUN_GUEST_INIT_DEVICE_RULES_H
 #define MVRUN_GUEST_INIT_DEVICE_RULES_H

@@ -63,6 +63,32 @@ check "no ambient capabilities" out_has '^CapAmb:.0000000000000000$'
 vm run --rm -u 1234 tools setuid-info
 check "a set-user-ID program works, as in docker" out_has '^uid 1234'
 
+# guest-init's program: an image that names it as its command gets no further than any other, and below --init its file
+# cannot be read, or with a capability too many, not written.
+limit=20
+vm run --rm --entrypoint /proc/self/exe tools
+check_status "/proc/self/exe as the command: guest-init sees that it is not the first" 125
+check "/proc/self/exe as the command: it could not do its work" out_is ""
+limit=60
+overwrite='echo "pid 1 is $(readlink /proc/1/exe || echo hidden)"; for f in /proc/1/exe /proc/1/mem; do
+	(: <"$f") 2>/dev/null && echo "$f can be read"; (: >>"$f") && echo "$f can be written"; done; ls /proc/1/fd | wc -l; exit 5'
+vm run --rm --init tools sh -c "$overwrite"
+check_status "below --init" 5
+check "below --init: nothing of PID 1 can be seen" out_is "$(printf 'pid 1 is hidden\n0')"
+vm run --rm --init --cap-add SYS_PTRACE tools sh -c "$overwrite"
+check_status "below --init with CAP_SYS_PTRACE" 5
+check "below --init with CAP_SYS_PTRACE: guest-init's file cannot be written" err_has '/proc/1/exe: Text file busy'
+check "below --init with CAP_SYS_PTRACE: and PID 1 has no descriptors" [ "$(tail -n 1 "$out")" = 0 ]
+
+# What a descriptor or a directory that leaked could lead to (CVE-2024-21626).
+escape='ls -d /proc/self/cwd/..; readlink /proc/self/cwd; cd /proc/self/cwd && cd ../../../.. && pwd; ls -a / | grep -cx image'
+vm run --rm -w /tmp tools sh -c "$escape"
+check "the way up from the working directory ends at the root" out_is "$(printf '/proc/self/cwd/..\n/tmp\n/\n0')"
+for name in 3 7; do
+	vm run --rm -w "/proc/self/fd/$name" tools true
+	check "a working directory /proc/self/fd/$name is refused" [ "$status" -eq 125 -o "$status" -eq 126 ]
+done
+
 # Hostile processes: the end is clean, and the machine is still ours to end.
 vm run --rm --pids-limit 100 --init tools sh -c 'f() { f | f & }; f; sleep 2; echo survived'
 check "fork bomb: ends" [ "$status" -ne 124 ]
