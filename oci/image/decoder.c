@@ -18,7 +18,7 @@
 
 #define TICK_MS 100
 
-/* ---- documents that cannot change any more ---- */
+/* ---- files in memory ---- */
 
 /* A file in memory whose size is final. */
 static int memory_file(const char *name, size_t bytes)
@@ -26,16 +26,19 @@ static int memory_file(const char *name, size_t bytes)
 	auto_fd fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) < 0)
 		return -errno;
 	return fd_steal(&fd);
 }
 
+/* A copy that the worker cannot change. */
 static int text_file(const char *text, size_t len)
 {
 	auto_fd fd = memory_file("document", len);
 	int ret = fd < 0 ? fd : io_pwrite_all(fd, text, len, 0);
 
+	if (!ret && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		ret = -errno;
 	return ret ? ret : fd_steal(&fd);
 }
 

@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -153,6 +154,14 @@ static int descriptors_set(int orders_fd)
 	return close_range(ORDERS_FD + 1, ~0u, 0) < 0 ? -errno : 0;
 }
 
+/* A worker could put what it finds in the environment into the layer it writes: let there be nothing. */
+static void environment_wipe(void)
+{
+	for (char **at = environ; at && *at; at++)
+		explicit_bzero(*at, strlen(*at));
+	clearenv();
+}
+
 static _Noreturn void nursery_main(int orders_fd, const struct confinement *how)
 {
 	struct nursery_ready ready = {0};
@@ -161,6 +170,7 @@ static _Noreturn void nursery_main(int orders_fd, const struct confinement *how)
 
 	setsid();
 	signals_set();
+	environment_wipe();
 	ret = descriptors_set(orders_fd);
 	if (ret)
 		_exit(1);

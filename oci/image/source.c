@@ -125,18 +125,32 @@ static int pipe_copy(const struct source_tools *tools, int from, int *to, struct
 	return 0;
 }
 
+/* A descriptor for reading only, whatever the one we have is for: a worker is to get it. */
+static int reader_open(int fd)
+{
+	char path[64];
+
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static int archive_index(struct source *source, const struct source_tools *tools, struct err *err)
 {
 	struct order order = {.kind = ORDER_MEMBERS};
+	auto_fd reader = reader_open(source->fd);
 	auto_answer answer = {0};
 	struct blob_ref archive;
 	struct job job;
-	int ret = blob_of_file(source->fd, &archive, err);
+	int ret = reader < 0 ? err_sys(err, errno, "open it for reading") : 0;
 
+	if (!ret)
+		ret = blob_of_file(source->fd, &archive, err);
 	if (ret)
 		return ret;
 	order.bytes = archive.bytes;
-	ret = job_begin(tools->decoder, &order, &source->fd, 1, &job, err);
+	ret = job_begin(tools->decoder, &order, &reader, 1, &job, err);
 	if (!ret)
 		ret = job_end(&job, tools->cancel, &answer, err);
 	return ret ? ret : answer_take_members(&answer, archive.bytes, &source->members, err);

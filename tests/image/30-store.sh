@@ -48,6 +48,8 @@ got=$(gzip -1 <"$work/docker.tar" | "$loader" load --store "$store" --platform l
 [ "$got" = 'Loaded image: some/name:tag' ] && ok || bad "compressed, on standard input: $got"
 got=$("$loader" load --store "$store" --platform linux/amd64 - <"$work/oci.tar" 2>&1)
 [ "$got" = 'Loaded image ID: '"$id" ] || [ "${got#Loaded image}" != "$got" ] && ok || bad "standard input: $got"
+got=$("$loader" load --store "$store" --platform linux/amd64 - <>"$work/oci.tar" 2>&1)
+[ "${got#Loaded image}" != "$got" ] && ok || bad "standard input that could be written to: $got"
 
 # A choice of platforms.
 "$work/mktar" entry 0 arm data=arm >"$work/arm.tar"
