@@ -127,7 +127,7 @@ HOSTILE_DRIVER_SRC := tests/hostile/driver/blk.c tests/hostile/driver/cases_mmio
 	tests/hostile/driver/cases_setup.c tests/hostile/driver/cases_small.c tests/hostile/driver/cases_vsock.c \
 	tests/hostile/driver/catalogue.c tests/hostile/driver/device.c tests/hostile/driver/good.c \
 	tests/hostile/driver/random.c tests/hostile/driver/vsock.c
-HOSTILE_HARNESS_SRC := tests/hostile/harness/machine.c tests/hostile/harness/main.c tests/hostile/harness/threads.c
+HOSTILE_HARNESS_SRC := tests/hostile/harness/looks.c tests/hostile/harness/machine.c tests/hostile/harness/main.c tests/hostile/harness/threads.c
 
 # The rest of this file follows from the lists.
 include scripts/rules.mk

@@ -128,11 +128,12 @@ $(BUILD)/tests/hostile/harness/harness: $(call objects,$(HOSTILE_DRIVER_SRC) $(H
 hostile-build: $(BUILD)/tests/hostile/harness/harness
 
 # As many random queue operations and register accesses as N says, from seed SEED, under AddressSanitizer and
-# UndefinedBehaviorSanitizer.
+# UndefinedBehaviorSanitizer. The compiler announces each load, so that memory can change under the devices' eyes.
 N ?= 1000000
 hostile:
-	@$(MAKE) --no-print-directory VARIANT=asan CC=clang BUILD=$(BUILD)/asan hostile-build
-	$(BUILD)/asan/tests/hostile/harness/harness --queue $(N) --registers $(N) $(if $(SEED),--seed $(SEED))
+	@$(MAKE) --no-print-directory VARIANT=asan CC=clang CFLAGS=-fsanitize-coverage=edge,trace-loads \
+		BUILD=$(BUILD)/asan-loads hostile-build
+	$(BUILD)/asan-loads/tests/hostile/harness/harness --queue $(N) --registers $(N) $(if $(SEED),--seed $(SEED))
 
 # The catalogue, then lives and doorbells against each other, under ThreadSanitizer.
 hostile-race:

@@ -95,16 +95,18 @@ static enum outcome q13_no_queue(struct hostile *h)
 /* The registers of a queue are frozen from DRIVER_OK to reset (CVE-2026-5747). */
 static enum outcome q14_rewritten(struct hostile *h)
 {
-	static const uint32_t registers[] = {VIRTIO_MMIO_QUEUE_NUM, VIRTIO_MMIO_QUEUE_READY,
+	static const uint32_t registers[] = {VIRTIO_MMIO_QUEUE_READY, VIRTIO_MMIO_QUEUE_NUM,
 		VIRTIO_MMIO_QUEUE_DESC_LOW, VIRTIO_MMIO_QUEUE_DESC_HIGH, VIRTIO_MMIO_QUEUE_AVAIL_LOW,
 		VIRTIO_MMIO_QUEUE_AVAIL_HIGH, VIRTIO_MMIO_QUEUE_USED_LOW, VIRTIO_MMIO_QUEUE_USED_HIGH};
 	static const uint32_t values[] = {0, 1, 2, 0x10000, 0x80000000, UINT32_MAX};
 
 	for (uint32_t queue = 0; queue < h->dev.n_queues; queue++) {
 		reg_put(h, VIRTIO_MMIO_QUEUE_SEL, queue);
+		reg_put(h, VIRTIO_MMIO_QUEUE_READY, 0);
+		expect(h, reg_get(h, VIRTIO_MMIO_QUEUE_READY) == 1, "a running queue stays ready", queue);
 		for (unsigned int i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
 			for (unsigned int j = 0; j < sizeof(values) / sizeof(values[0]); j++)
-				reg_put(h, registers[i], values[j]);
+				reg_put(h, registers[i], values[sizeof(values) / sizeof(values[0]) - 1 - j]);
 		}
 		expect(h, reg_get(h, VIRTIO_MMIO_QUEUE_READY) == 1, "a running queue is ready", queue);
 	}

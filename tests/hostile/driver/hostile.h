@@ -43,6 +43,12 @@ struct hostile_ops {
 	/* A case or a round of random things is over. */
 	void (*over)(void *ctx, const char *name);
 
+	/*
+	 * Let the far ends do something, but not the devices, so that news from both sides meet. NULL where nobody
+	 * can hold the devices up.
+	 */
+	void (*hold)(void *ctx);
+
 	/* What the far ends can tell. NULL where the machine has no such thing. */
 	uint64_t (*interrupts)(void *ctx, unsigned int slot); /* since it was last asked */
 	bool (*console_got)(void *ctx, const char *text, size_t len); /* did this arrive? */

@@ -255,6 +255,15 @@ static void queue_op_random(struct hostile *h)
 		ring_kick(h, (uint32_t)random_next(h));
 }
 
+/* Half of the time the devices are kept from doing anything yet. */
+static void settle_hastily(struct hostile *h)
+{
+	if (h->ops->hold && random_one_in(h, 2))
+		h->ops->hold(h->ctx);
+	else
+		settle(h);
+}
+
 void hostile_noise(struct hostile *h, uint64_t n)
 {
 	life_random(h);
@@ -263,7 +272,7 @@ void hostile_noise(struct hostile *h, uint64_t n)
 		h->n_queue_ops++;
 		if (random_one_in(h, 4)) {
 			ring_kick(h, queue_main(h));
-			settle(h);
+			settle_hastily(h);
 		}
 		if (status_get(h) & S_BROKEN)
 			life_random(h);

@@ -6,6 +6,7 @@
 #define TX 1
 #define ECHO_BYTES 200u
 #define CONNECT_TRIES 64u
+#define RETRY_ROUND 1000u /* a round in which one waits for a moment */
 #define PACKETS_MAX 4096u /* to look at, until what is waited for has to have come */
 
 /* ---- packets out ---- */
@@ -145,7 +146,7 @@ uint32_t vsock_connect(struct hostile *h, uint32_t guest_port)
 			return 0;
 		if (header.op == VIRTIO_VSOCK_OP_RESPONSE)
 			return host_port;
-		(void)h->ops->wait(h->ctx, 2);
+		(void)h->ops->wait(h->ctx, RETRY_ROUND);
 	}
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "tests/hostile/harness/machine.h"
 
 #include "base/cleanup.h"
+#include "tests/hostile/harness/looks.h"
 #include "virtio/mmio.h"
 
 #include <err.h>
@@ -214,18 +215,15 @@ static void disks_init(struct machine *m)
 {
 	struct virtio_blk_options ro = {.n_queues = 1, .block_bytes = 512}, rw = ro;
 	struct virtio_wiring wiring;
-	char path[64];
 
+	/* Both files could be written: that the device does not is for the device to see to. */
 	m->ro_fd = file_new();
 	disk_fill(m->ro_fd);
 	m->rw_fd = file_new();
 	disk_fill(m->rw_fd);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->ro_fd);
-	m->ro_file_fd = open(path, O_RDONLY | O_CLOEXEC);
-	CHECKED(m->ro_file_fd);
 	/* Two segments, whose border is not at a page. */
-	m->ro_segments[0] = (struct blk_segment){m->ro_file_fd, 0, 512 * 1000};
-	m->ro_segments[1] = (struct blk_segment){m->ro_file_fd, 512 * 1000, MACHINE_DISK_BYTES - 512 * 1000};
+	m->ro_segments[0] = (struct blk_segment){m->ro_fd, 0, 512 * 1000};
+	m->ro_segments[1] = (struct blk_segment){m->ro_fd, 512 * 1000, MACHINE_DISK_BYTES - 512 * 1000};
 	m->rw_segment = (struct blk_segment){m->rw_fd, 0, MACHINE_DISK_BYTES};
 	CHECKED(blk_backing_segments(&ro.backing, m->ro_segments, 2));
 	CHECKED(blk_backing_file(&rw.backing, &m->rw_segment));
@@ -292,7 +290,6 @@ void machine_done(struct machine *m)
 	for (size_t i = 0; i < MACHINE_SLOTS; i++)
 		close(m->irq_fds[i]);
 	close(m->ro_fd);
-	close(m->ro_file_fd);
 	close(m->rw_fd);
 	loop_done(&m->loop);
 	loop_done(&m->far);
@@ -322,7 +319,9 @@ void machine_settle(struct machine *m, int timeout_ms)
 	int devices = 1, far = 1;
 
 	while (devices > 0 || far > 0) {
+		looks_inside = true;
 		devices = loop_turn(&m->loop, timeout_ms);
+		looks_inside = false;
 		far = loop_turn(&m->far, 0);
 		timeout_ms = 0;
 		if (++turns > TURNS_MAX) {
@@ -333,6 +332,13 @@ void machine_settle(struct machine *m, int timeout_ms)
 	m->turns += turns;
 	if (turns > m->turns_max)
 		m->turns_max = turns;
+}
+
+void machine_hold(void *ctx)
+{
+	struct machine *m = ctx;
+
+	loop_turn(&m->far, 0);
 }
 
 void machine_turn(struct machine *m)

@@ -56,7 +56,7 @@ struct machine {
 	struct virtio_rng rng;
 	struct virtio_blk disk_ro, disk_rw;
 	struct blk_segment ro_segments[2], rw_segment;
-	int ro_fd, ro_file_fd, rw_fd;
+	int ro_fd, rw_fd;
 	struct peer peers[HOSTILE_PORTS];
 	int console_pipes[4]; /* out: read, write; in: read, write */
 	struct loop_source console_out;
@@ -72,6 +72,8 @@ void machine_done(struct machine *m);
 
 /* Turn both loops until nothing happens; wait up to timeout_ms for something first. */
 void machine_settle(struct machine *m, int timeout_ms);
+/* Turn only the far ends' loop, and only once. */
+void machine_hold(void *ctx);
 /* One turn of each, waiting a little. */
 void machine_turn(struct machine *m);
 

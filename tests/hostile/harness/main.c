@@ -154,6 +154,7 @@ static const struct hostile_ops run_ops = {
 	.wait = run_wait,
 	.failed = run_failed,
 	.over = run_over,
+	.hold = machine_hold,
 	.interrupts = machine_interrupts,
 	.console_got = machine_console_got,
 	.console_send = machine_console_send,

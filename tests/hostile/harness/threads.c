@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/hostile/harness/looks.h"
 #include "tests/hostile/harness/threads.h"
 
 #include "base/clock.h"
@@ -13,7 +14,13 @@
 #include <unistd.h>
 
 #define NOISE_OPS 200
+#define SECOND_LOOK_ROUNDS 200u
 #define FLIPPED_BYTES (HOSTILE_CONSTANT_BYTES + 0x32000) /* queues, good requests, and where headers lie */
+/* The driver's layout: queues one behind the other, descriptors first. */
+#define QUEUE_BYTES 0x4000
+#define DESCRIPTORS_BYTES 0x1000
+#define HOT_BYTES 0x100
+#define BACK_AND_FORTH 20000
 #define US_PER_S UINT64_C(1000000)
 #define WAIT_US 20
 #define WAITS_MAX 200000u
@@ -45,32 +52,27 @@ static uint64_t dice(uint64_t *state)
 }
 
 /*
- * One field somewhere in the rings: a bit, a small number, or what is two bytes further. Never an address: one
- * that a device may write to must not come to point at the pattern.
+ * One word somewhere in the rings or in headers goes back and forth between what it is and something else, as fast as
+ * that goes: whoever looks at it twice sees both. Never a part of an address: one that a device may write to must not
+ * come to point at the pattern.
  */
 static void flip(struct flipper *flipper, uint64_t *state)
 {
 	volatile uint16_t *words = (volatile uint16_t *)(void *)flipper->machine->ram.bytes;
 	uint64_t at = (HOSTILE_CONSTANT_BYTES + dice(state) % (FLIPPED_BYTES - HOSTILE_CONSTANT_BYTES)) / 2;
-	uint16_t value = words[at];
+	uint16_t now, other;
 
 	/* Most of the time where descriptors in use are: at the beginning of the queues. */
-	if (dice(state) % 4)
-		at = (HOSTILE_CONSTANT_BYTES + dice(state) % 4 * 0x4000 + dice(state) % 0x200) / 2;
-	if (at * 2 % 0x4000 < 0x1000 && at % 8 < 4)
+	if (dice(state) % 8)
+		at = (HOSTILE_CONSTANT_BYTES + dice(state) % 2 * QUEUE_BYTES + dice(state) % HOT_BYTES) / 2;
+	if (at * 2 % QUEUE_BYTES < DESCRIPTORS_BYTES && at % 8 < 4)
 		return;
-	switch (dice(state) % 3) {
-	case 0:
-		value ^= (uint16_t)(1u << dice(state) % 16);
-		break;
-	case 1:
-		value = (uint16_t)(dice(state) % 8);
-		break;
-	default:
-		value = words[at + 1];
-		break;
+	now = words[at];
+	other = dice(state) % 2 ? now ^ (uint16_t)(1u << dice(state) % 16) : (uint16_t)(dice(state) % 8);
+	for (int i = 0; i < BACK_AND_FORTH && flipper->on; i++) {
+		words[at] = other;
+		words[at] = now;
 	}
-	words[at] = value;
 	flipper->flips++;
 }
 
@@ -81,7 +83,7 @@ static void *flipper_main(void *ctx)
 
 	while (!flipper->stop) {
 		flipper->busy = true;
-		for (int i = 0; flipper->on && i < 64; i++)
+		if (flipper->on)
 			flip(flipper, &state);
 		flipper->busy = false;
 	}
@@ -116,8 +118,27 @@ static void double_fetch(struct machine *m, struct hostile *h, uint64_t until_us
 	flipper.stop = true;
 	h->changing = false;
 	pthread_join(thread, NULL);
-	printf("Q10 slot %u: %" PRIu64 " queue operations against %" PRIu64 " changes of memory\n",
+	printf("Q10 slot %u: %" PRIu64 " queue operations against %" PRIu64
+	       " words that went back and forth\n",
 		h->dev.slot, h->n_queue_ops - ops, flipper.flips);
+}
+
+/* The same without a second thread: memory changes just before each look at it. */
+static void second_look(struct machine *m, struct hostile *h)
+{
+	uint64_t changed = looks_changed();
+
+	h->name = "Q10 second look";
+	h->changing = true;
+	for (uint32_t i = 0; i < SECOND_LOOK_ROUNDS; i++) {
+		looks_watch(m->ram.bytes);
+		hostile_noise(h, NOISE_OPS);
+		looks_watch(NULL);
+		hostile_over(h);
+	}
+	h->changing = false;
+	printf("Q10 slot %u: %" PRIu64 " words changed just before they were looked at\n", h->dev.slot,
+		looks_changed() - changed);
 }
 
 /* ---- M6 ---- */
@@ -206,7 +227,8 @@ void threads_run(struct machine *m, struct hostile *h, uint64_t seconds)
 	for (unsigned int slot = 0; slot < MACHINE_SLOTS; slot++) {
 		if (!hostile_choose(h, slot))
 			errx(EXIT_FAILURE, "no device in slot %u", slot);
-		h->n_cases += 2;
+		h->n_cases += 3;
+		second_look(m, h);
 		if (!WATCHES_RACES)
 			double_fetch(m, h, clock_now_us() + share_us);
 		reset_race(m, h, clock_now_us() + share_us);

@@ -6,7 +6,7 @@
 #include "tests/hostile/harness/machine.h"
 
 /*
- * On every device for about seconds in all: Q10, while one thread has the devices process random chains, another
+ * On every device for about seconds in all: Q10, memory changes when it is looked at (looks.h); Q10 again, while one thread has the devices process random chains, another
  * changes descriptors, rings and headers; M6, one resets and works while another rings doorbells. Not for
  * ThreadSanitizer in the first half: a guest that changes its memory is a race, on purpose.
  */
