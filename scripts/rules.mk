@@ -140,6 +140,14 @@ hostile-race:
 	@$(MAKE) --no-print-directory VARIANT=tsan CC=clang BUILD=$(BUILD)/tsan hostile-build
 	$(BUILD)/tsan/tests/hostile/harness/harness --queue 0 --registers 0
 
+# ---- coverage --------------------------------------------------------------------------------------------------
+
+# What the tests reach that need no machine; LINES=1 says which lines they do not.
+cov:
+	@$(MAKE) --no-print-directory VARIANT=cov BUILD=$(BUILD)/cov unit-build fuzz-build hostile-build $(BUILD)/cov/mvrun-image
+	@scripts/cov $(BUILD)/cov "$(UNIT_TESTS)" "$(FUZZ_TARGETS)"
+	@scripts/coverage $(if $(LINES),--lines) $(BUILD)/cov $(COV_PERCENT) $(COV_SRC)
+
 # ---- the guest kernel ------------------------------------------------------------------------------------------
 
 KERNEL := $(BUILD)/$(if $(filter arm64,$(ARCH)),Image,vmlinux)
@@ -216,5 +224,5 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: all fuzz fuzz-build fuzz-replay hostile hostile-build hostile-race unit unit-build kernel install uninstall stage demo-store setup demo check check-long bench lint help clean
+.PHONY: all cov fuzz fuzz-build fuzz-replay hostile hostile-build hostile-race unit unit-build kernel install uninstall stage demo-store setup demo check check-long bench lint help clean
 .SECONDARY:

@@ -74,19 +74,27 @@ static void receive(const struct vmm_config *vm, size_t n_fds)
 	close(sockets[1]);
 }
 
-/* Two bytes: how many descriptors come along, and how many bytes of the message do not; then the message. */
+/*
+ * Three bytes: how many descriptors come along, how many bytes of the message do not, and whether it is of this version;
+ * then the message.
+ */
 void fuzz_one(const uint8_t *data, size_t len)
 {
 	static struct vmm_config vm;
 	struct fuzz_input input = {data, len};
 	struct err err = ERR_INIT;
 	size_t n_fds = fuzz_u8(&input), message_len = sizeof(vm) - fuzz_u8(&input);
+	bool other = fuzz_u8(&input) & 1;
 	const uint8_t *bytes;
 	int ret;
 
 	vm = (struct vmm_config){0};
 	len = fuzz_bytes(&input, sizeof(vm), &bytes);
 	memcpy(&vm, bytes, len);
+	if (!other) {
+		vm.magic = VMM_CONFIG_MAGIC;
+		vm.version = VMM_CONFIG_VERSION;
+	}
 	ret = config_check(&vm, message_len, n_fds, &err);
 	fuzz_require(ret == 0 || ret == -EINVAL || ret == -EPROTO);
 	fuzz_require(err.code == -ret && (!ret || err.text[0]));
