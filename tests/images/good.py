@@ -38,7 +38,7 @@ def tools_layer():
     for applet in applets:
         if applet != "busybox":
             tar.symlink("bin/" + applet, "busybox")
-    for helper in ("info", "treelist", "probe", "nodes", "vsock"):
+    for helper in ("info", "treelist", "probe", "nodes", "vsock", "bomb"):
         tar.host_file(helper, HELPERS + "/" + helper)
     tar.file("etc/passwd", PASSWD).file("etc/group", GROUP)
     tar.file("etc/hostname").file("etc/hosts").file("etc/resolv.conf")
