@@ -105,10 +105,10 @@ IMAGE_SRC := oci/image/answer.c oci/image/blob.c oci/image/calls.c oci/image/con
 	oci/image/wire.c oci/image/worker.c
 RUNTIME_SRC := oci/runtime/agent.c oci/runtime/capability.c oci/runtime/cgroup.c oci/runtime/claim.c oci/runtime/container.c \
 	oci/runtime/host_check.c oci/runtime/jail_plan.c oci/runtime/kvm_probe.c oci/runtime/$(ARCH)/kvm_trial.c oci/runtime/machine.c \
-	oci/runtime/names.c oci/runtime/paths.c oci/runtime/relay.c oci/runtime/session.c oci/runtime/signals.c \
+	oci/runtime/names.c oci/runtime/paths.c oci/runtime/relay.c oci/runtime/running.c oci/runtime/session.c oci/runtime/signals.c \
 	oci/runtime/spawn.c oci/runtime/streams.c oci/runtime/terminal.c oci/runtime/timings.c \
 	oci/runtime/tiny_machine.c
-CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/imagecmd.c cli/images.c cli/load.c \
+CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/imagecmd.c cli/images.c cli/inspect.c cli/load.c \
 	cli/options.c cli/output.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
 
 UNIT_TESTS_x86_64 := boot cpuid elf ioapic

@@ -30,6 +30,7 @@ extern const struct command command_run;
 extern const struct command command_load;
 extern const struct command command_images;
 extern const struct command command_rmi;
+extern const struct command command_inspect;
 extern const struct command command_doctor;
 extern const struct command command_version;
 extern const struct command command_help;

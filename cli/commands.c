@@ -11,6 +11,7 @@ const struct command *const commands[] = {
 	&command_load,
 	&command_images,
 	&command_rmi,
+	&command_inspect,
 	&command_doctor,
 	&command_version,
 	&command_help,

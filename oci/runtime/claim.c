@@ -74,7 +74,7 @@ static int claim_try(int dir_fd, const char *name)
 	return still_named(dir_fd, name, fd) ? fd_steal(&fd) : -ESTALE;
 }
 
-int claim_take(struct claim *claim, const char *name, const char *id, struct err *err)
+int claim_take(struct claim *claim, const char *name, struct err *err)
 {
 	auto_fd dir_fd = claims_open(err);
 	int fd = -ESTALE;
@@ -88,13 +88,31 @@ int claim_take(struct claim *claim, const char *name, const char *id, struct err
 			err, EEXIST, "container name \"%s\" is already in use; choose another name", name);
 	if (fd < 0)
 		return err_sys(err, fd, "claim the container name \"%s\"", name);
-	/* For people and later commands; the lock is what counts. */
-	if (ftruncate(fd, 0) == 0)
-		(void)io_pwrite_all(fd, id, strlen(id), 0);
+	/* What is written into it (running.h) is nothing without the lock. */
+	if (ftruncate(fd, 0) < 0) {
+		int ret = err_sys(err, errno, "write the state of the container \"%s\"", name);
+
+		close(fd);
+		return ret;
+	}
 	claim->fd = fd;
 	claim->dir_fd = fd_steal(&dir_fd);
 	snprintf(claim->name, sizeof(claim->name), "%s", name);
 	return 0;
+}
+
+int claim_open(const char *name, struct err *err)
+{
+	char path[PATH_CAP - 80], file[PATH_CAP];
+	int fd, ret = state_path(path, sizeof(path), err);
+
+	if (ret)
+		return ret;
+	snprintf(file, sizeof(file), "%s/containers/%s", path, name);
+	fd = open(file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 && errno != ENOENT)
+		return err_sys(err, errno, "open the state of the container \"%s\"", name);
+	return fd < 0 ? -ENOENT : fd;
 }
 
 void claim_drop(struct claim *claim)

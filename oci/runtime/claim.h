@@ -20,10 +20,15 @@ struct claim {
 #define CLAIM_INIT ((struct claim){.fd = -1, .dir_fd = -1})
 
 /*
- * Take a valid name (container_name_valid) for the container id. -EEXIST when it is in use; other errors with
- * what to do about them.
+ * Take a valid name (container_name_valid). -EEXIST when it is in use; other errors with what to do about them.
  */
-int claim_take(struct claim *claim, const char *name, const char *id, struct err *err);
+int claim_take(struct claim *claim, const char *name, struct err *err);
+
+/*
+ * The file of a valid name, for reading: somebody's claim if it is locked. A descriptor, -ENOENT if there is none, other
+ * errors with err set.
+ */
+int claim_open(const char *name, struct err *err);
 
 /* Give it back. Harmless when nothing was claimed. */
 void claim_drop(struct claim *claim);

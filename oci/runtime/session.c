@@ -8,11 +8,13 @@
 #include "base/loop.h"
 #include "oci/runtime/agent.h"
 #include "oci/runtime/claim.h"
+#include "oci/runtime/running.h"
 #include "oci/runtime/signals.h"
 #include "oci/runtime/streams.h"
 #include "oci/runtime/timings.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #define EXIT_OURS 125
@@ -125,13 +127,27 @@ static void on_signal(struct loop_source *source, uint32_t events)
 
 /* ---- machine and guest ---- */
 
+/* For those who ask about a container by its name. */
+static void session_note(const struct session *s)
+{
+	struct running running = {.pid = getpid(),
+		.monitor_pid = s->machine.jailed ? s->machine.pid : 0,
+		.jail_best = s->machine.jail_best,
+		.jail_reached = s->machine.jail_reached};
+
+	memcpy(running.id, s->id, sizeof(running.id));
+	running_note(&s->claim, &running);
+}
+
 static void on_machine(struct loop_source *source, uint32_t events)
 {
 	struct session *s = source->ctx;
 
 	(void)events;
-	if (!machine_receive(&s->machine))
+	if (!machine_receive(&s->machine)) {
+		session_note(s);
 		return;
+	}
 	loop_del(&s->loop, source);
 	s->machine_gone = true;
 }
@@ -254,7 +270,9 @@ static int session_prepare(struct session *s, struct err *err)
 		return err_sys(err, ret, "prepare to run the container");
 	ret = container_spec_init(&s->container, config->container, config->machine->image, id, err);
 	if (!ret && config->name)
-		ret = claim_take(&s->claim, config->name, id, err);
+		ret = claim_take(&s->claim, config->name, err);
+	if (!ret)
+		session_note(s);
 	return ret;
 }
 

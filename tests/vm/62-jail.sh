@@ -75,11 +75,23 @@ jailed() {
 	check "$who: no environment" [ ! -s "/proc/$monitor/environ" ]
 }
 
+# inspect_says NAME EXPRESSION [COMMAND...]: in Python, of the container c and its jail j.
+inspect_says() {
+	local name=$1 expression=$2
+	shift 2
+	"$@" mvrun inspect "$name" >"$tmp/inspect" 2>&1
+	check "inspect $name: $expression" python3 -c \
+		"import json, sys; c = json.load(open(sys.argv[1]))[0]; j = c['Jail']; sys.exit(not ($expression))" "$tmp/inspect"
+}
+
 # ---- started by root
 
-launch run tools sleep 1000
+launch run --name jailed tools sleep 1000
 check "root: the monitor runs" wait_for find_monitor
 jailed root
+inspect_says jailed 'not j["Degraded"] and not j["Missing"] and "own-uid" in j["Parts"] and "landlock" in j["Parts"]'
+inspect_says jailed 'j["SeccompMode"] == 2 and j["NoNewPrivileges"] and j["Capabilities"] == 0 and j["Uid"] >= 2000000000'
+inspect_says jailed 'c["State"]["Status"] == "running" and len(c["Id"]) == 64 and c["Name"] == "jailed"'
 uid=$(awk '/^Uid:/ { print $2 }' "/proc/$monitor/status")
 check "root: a user of its own" [ "$uid" -ge 2000000000 ]
 check "root: all of it" status_is Uid "$uid	$uid	$uid	$uid"
@@ -95,6 +107,8 @@ if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then
 fi
 kill -9 "$child"
 wait "$child" 2>/dev/null
+vm inspect jailed
+refused "inspect of what was killed" 'no such container'
 check "root: mvrun is killed: the monitor dies" no_processes
 
 launch run tools sleep 1000
@@ -132,11 +146,12 @@ echo 0 >/proc/sys/user/max_user_namespaces
 limited 60 "${nobody[@]}" mvrun run mine true </dev/null >"$out" 2>"$err"
 status=$? last="run without user namespaces"
 refused "no user namespaces" 'namespaces.*--degraded'
-limited 60 "${nobody[@]}" mvrun run --degraded mine sh -c 'sleep 3; echo ran' </dev/null >"$out" 2>"$err" &
+limited 60 "${nobody[@]}" mvrun run --degraded --name weak mine sh -c 'sleep 3; echo ran' </dev/null >"$out" 2>"$err" &
 child=$!
 check "--degraded: the monitor runs" wait_for find_monitor
 check "--degraded: no capability" status_is CapEff 0000000000000000
 check "--degraded: seccomp on every thread" every_thread_filtered
+inspect_says weak 'j["Degraded"] and j["Missing"] == ["namespaces", "user-namespace"] and "landlock" in j["Parts"]' "${nobody[@]}"
 finished
 check_status "--degraded runs" 0
 check "--degraded: the container's output" out_is ran
