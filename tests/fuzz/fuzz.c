@@ -67,6 +67,17 @@ int fuzz_file(unsigned number, const void *data, size_t len)
 	return files[number];
 }
 
+bool fuzz_same(const uint8_t *a, const uint8_t *b, const uint8_t *may_differ, size_t len)
+{
+	if (memcmp(a, b, len) == 0)
+		return true;
+	for (size_t i = 0; i < len; i++) {
+		if (a[i] != b[i] && !may_differ[i])
+			return false;
+	}
+	return true;
+}
+
 char *fuzz_text(const uint8_t *data, size_t len)
 {
 	char *text = strndup((const char *)data, len);

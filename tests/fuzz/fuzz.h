@@ -42,6 +42,9 @@ _Noreturn void fuzz_broken(const char *file, int line, const char *condition);
 #define FUZZ_FILES 8
 int fuzz_file(unsigned number, const void *data, size_t len);
 
+/* Whether the bytes are the same, but for those that may differ. */
+bool fuzz_same(const uint8_t *a, const uint8_t *b, const uint8_t *may_differ, size_t len);
+
 /* A NUL-terminated copy, cut at the first NUL of the input, on the heap: the caller frees it. */
 char *fuzz_text(const uint8_t *data, size_t len);
 
