@@ -91,8 +91,14 @@ static int status_check(int status, struct err *err)
 	if (number == SIGSYS)
 		return err_set(err, EIO,
 			"the decoder tried something it may not do: the image is damaged or hostile");
+	/* The kernel's way of saying that memory was short, besides somebody's kill. */
+	if (number == SIGKILL)
+		return err_set(err, EIO, "the decoder was killed (is this host short of memory?)");
 	if (number)
-		return err_set(err, EIO, "the decoder was ended by signal %d", number);
+		return err_set(err, EIO,
+			"the decoder was ended by signal %d: the image is damaged or hostile, or mvrun has a "
+			"bug",
+			number);
 	return err_set(err, EIO, "the decoder failed");
 }
 

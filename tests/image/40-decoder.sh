@@ -87,7 +87,7 @@ if decoders_wait 2; then
 			for space in mnt net ipc pid uts cgroup; do
 				[ "$(readlink "/proc/$pid/ns/$space")" != "$(readlink "/proc/self/ns/$space")" ] && ok || bad "namespace $space"
 			done
-			is 'environment' "$(tr -d '\0' <"/proc/$pid/environ")" ''
+			is 'environment' "$(tr -d '\0' <"/proc/$pid/environ" | wc -c)" 0
 			is 'root' "$(ls -A "/proc/$pid/root/")" ''
 			is 'network' "$(tail -n +3 "/proc/$pid/net/dev" | cut -d: -f1 | tr -d ' ')" lo
 		done
