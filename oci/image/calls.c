@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -22,7 +21,6 @@
 		.nr = __NR_##name, .sets = (in), .args = {a, b}, .why = (reason)                             \
 	}
 
-#define FORK_FLAGS (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
 #define MEMORY FILTER_ONLY(2, PROT_READ | PROT_WRITE)
 
 const struct filter_rule image_calls[] = {
@@ -51,10 +49,7 @@ const struct filter_rule image_calls[] = {
 	CALL(wait4, CALLS_NURSERY, "how a worker ended"),
 	CALL(rt_sigreturn, CALLS_NURSERY, "a worker has ended"),
 	CALL(close, CALLS_NURSERY, "descriptors of orders"),
-	CALL_1(clone, CALLS_NURSERY, "workers", FILTER_IS(0, FORK_FLAGS)),
-	CALL(set_robust_list, CALLS_NURSERY, "libc, in a new process"),
-	CALL(rseq, CALLS_NURSERY, "libc, in a new process"),
-	CALL(rt_sigprocmask, CALLS_NURSERY, "libc, around a new process"),
+	CALL_1(clone, CALLS_NURSERY, "workers", FILTER_IS(0, SIGCHLD)),
 
 	/* What will be a worker, before it narrows the filter. */
 	CALL_1(fcntl, CALLS_NURSERY, "its descriptors into their places", FILTER_IS(1, F_DUPFD_CLOEXEC)),

@@ -29,6 +29,16 @@ struct nursery {
 	} workers[NURSERY_WORKERS_MAX];
 };
 
+/*
+ * fork(), into namespaces of its own. glibc has no such call, and its fork() makes others besides, which change from
+ * version to version and which the filter would have to allow. The process has no other thread, and nothing to run
+ * before or after.
+ */
+static pid_t fork_into(unsigned long namespaces)
+{
+	return (pid_t)syscall(SYS_clone, namespaces | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
 /* ---- workers ---- */
 
 /* The one thing that may be seen of a worker's end is how it ended. */
@@ -72,7 +82,7 @@ static void order_take(struct nursery *nursery, const struct order *order, int *
 	/* Who gets no worker finds that nobody holds the other end of his status pipe. */
 	if (i == NURSERY_WORKERS_MAX)
 		return;
-	pid = fork();
+	pid = fork_into(0);
 	if (pid == 0)
 		worker_become(order, fds, n_fds);
 	if (pid < 0)
@@ -181,12 +191,6 @@ static _Noreturn void nursery_main(int orders_fd, const struct confinement *how)
 	if (send(ORDERS_FD, &ready, sizeof(ready), MSG_NOSIGNAL) != sizeof(ready) || ret)
 		_exit(1);
 	serve();
-}
-
-/* fork(), into namespaces of its own. glibc has no such call; the process has no other thread. */
-static pid_t fork_into(unsigned long namespaces)
-{
-	return (pid_t)syscall(SYS_clone, namespaces | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
 /* Who may not make namespaces may in a user namespace, where the system allows that. */

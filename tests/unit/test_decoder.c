@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define NUMBERS_MAX 512 /* there are fewer than 470 */
-#define UNION_MAX 36
+#define UNION_MAX 28
 #define WORKER_MAX 12
 
 static const struct {
