@@ -160,6 +160,31 @@ for i in 1 2 3 4 5 6; do
 	slow_whole && ok || bad "load after the loader was killed: $(cat "$work/err")"
 done
 
+# ---- taken over: the decompressor is somebody else's ----
+
+# taken ACTION PATTERN
+taken()
+{
+	rm -rf "$store"
+	LD_PRELOAD=$work/taken.so TAKEN=$1 "$loader" load -q --store "$store" --platform linux/amd64 "oci:$layout" >"$work/out" 2>"$work/err"
+	status=$?
+	[ $status -eq 125 ] && [ "$(wc -l <"$work/err")" = 1 ] && grep -Eq "$2" "$work/err" && ok || bad "taken over, $1: status $status: $(cat "$work/err")"
+	store_empty "$store" && ok || bad "taken over, $1: left: $(find "$store" -type f)"
+}
+"$work/mktar" entry 0 a data="$(head -c 2000 /dev/zero | tr '\0' x)" >"$work/h.tar"
+layout_begin "$work/layout"
+layout_layer "$work/h.tar"
+layout_end
+for action in open stat unlink socket connect sendmsg exec ptrace kill fork unshare code uring; do
+	taken $action 'tried something it may not do'
+done
+taken crash 'ended by signal 11|tried something'
+taken hog 'out of memory'
+# Other bytes than those the layer is named after are parsed, and then thrown away.
+taken lie 'unpacked data does not match its diff ID'
+LD_PRELOAD=$work/taken.so TAKEN='' "$loader" load -q --store "$store" --platform linux/amd64 "oci:$layout" >/dev/null 2>"$work/err" && ok ||
+	bad "taken over, and doing nothing: $(cat "$work/err")"
+
 # ---- bombs: a limit stops them, soon, in little memory ----
 
 # bomb NAME PATTERN MS KIB SOURCE [OPTION...]
