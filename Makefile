@@ -119,7 +119,7 @@ UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c tests/unit/
 FUZZ_TARGETS_x86_64 := elf
 FUZZ_TARGETS := answer blk config console $(FUZZ_TARGETS_$(ARCH)) envfile erofs frame_guest frame_host index json layer manifest members merge \
 	mmio name path queue ref rng spec stream table tar user values vmm_config vsock
-FUZZ_UNWATCHED_SRC := tests/fuzz/erofs_reader.c tests/fuzz/fuzz.c tests/fuzz/merge_model.c tests/unit/fake_driver.c
+FUZZ_UNWATCHED_SRC := tests/fuzz/archive.c tests/fuzz/erofs_reader.c tests/fuzz/fuzz.c tests/fuzz/merge_model.c tests/unit/fake_driver.c
 FUZZ_SUPPORT_SRC := tests/fuzz/guest.c tests/fuzz/layers.c guest-init/control.c guest-init/failure.c guest-init/path.c \
 	guest-init/user.c
 FUZZ_S ?= 60

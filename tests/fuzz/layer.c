@@ -3,7 +3,7 @@
  * A whole layer: an archive becomes data and a table, or nothing. The table opens, its files lie in the data, and what
  * it says of their contents' size is what is there.
  */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/archive.h"
 
 #include "oci/image/layer.h"
 #include "oci/image/name.h"
@@ -62,7 +62,7 @@ static void table_check(int data_fd, int table_fd)
 
 void fuzz_one(const uint8_t *data, size_t len)
 {
-	int tar_fd = fuzz_file(0, data, len), data_fd = fuzz_file(1, NULL, 0),
+	int tar_fd = archive_file(0, data, len), data_fd = fuzz_file(1, NULL, 0),
 	    table_fd = fuzz_file(2, NULL, 0);
 	struct err err = ERR_INIT;
 	int ret;

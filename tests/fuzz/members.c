@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* An archive of images: every member is in the file, has a clean name, and is found by it; links lead to files. */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/archive.h"
 
 #include "oci/image/members.h"
 #include "oci/image/name.h"
@@ -25,7 +25,7 @@ static void member_check(const struct members *members, size_t i, uint64_t bytes
 
 void fuzz_one(const uint8_t *data, size_t len)
 {
-	struct blob_ref archive = {.fd = fuzz_file(0, data, len), .bytes = len};
+	struct blob_ref archive = {.fd = archive_file(0, data, len), .bytes = len};
 	struct members members = {0};
 	struct err err = ERR_INIT;
 	int ret = members_read(&members, &archive, &err);

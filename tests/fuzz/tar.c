@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The tar reader: an archive is entries within the limits of tar.h, to its end, or it is refused with a reason. */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/archive.h"
 
 #include "oci/image/tar.h"
 
@@ -100,7 +100,8 @@ void fuzz_one(const uint8_t *data, size_t len)
 
 	if (!len)
 		return;
-	struct blob_ref blob = {.fd = fuzz_file(0, data + 1, len - 1), .bytes = len - 1};
+	struct blob_ref blob = {.bytes = len - 1};
+	blob.fd = data[0] & 4 ? fuzz_file(0, data + 1, len - 1) : archive_file(0, data + 1, len - 1);
 	ret = stream_open(&stream, &blob, COMPRESSION_NONE, &err);
 	if (!ret) {
 		tar_init(&tar, &stream, data[0] & 1);
