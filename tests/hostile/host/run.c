@@ -17,11 +17,13 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,12 +33,13 @@
 #define PRIVATE_MAX_KIB 2048
 #define FDS_SPARE 2 /* io_uring, and a port that is on its way */
 #define PING_BYTES 64
-#define PING_MS 10000 /* in an emulated host, beside a guest that takes all it can get */
-#define ATTACK_MS 240000
+/* Times are for an emulated host on a busy machine, beside a guest that takes all it can get. */
+#define PING_MS 20000
+#define ATTACK_MS 400000
 #define SERVE_MS 50
-#define UP_MS 20000
+#define UP_MS 60000
 #define ENDLESS_MS 2000
-#define STOP_MS 3000
+#define STOP_MS 5000
 #define IDLE_CPU_PERCENT 30
 
 /* What the kernel is to do, and how that has to end. */
@@ -73,6 +76,7 @@ struct run {
 	struct vm neighbour, vm;
 	const struct attack *attack;
 	bool is_up, neighbour_is_up;
+	bool is_done; /* the kernel has said so */
 	unsigned int fds_at_first;
 	uint64_t private_kib, n_pings, ping_us_max;
 	unsigned int n_passed, n_failed;
@@ -93,6 +97,8 @@ static void neighbour_line(struct vm *vm, const char *line)
 
 	if (!strcmp(line, "echo"))
 		run->neighbour_is_up = true;
+	else if (!strncmp(line, "FAIL", 4))
+		printf("    the neighbour: %s\n", line);
 }
 
 static bool ping_answered(struct run *run, const uint8_t *sent)
@@ -118,14 +124,21 @@ static bool ping_answered(struct run *run, const uint8_t *sent)
 
 static void neighbour_ping(struct run *run)
 {
-	uint64_t start_us = clock_now_us(), took_us;
+	uint64_t start_us = clock_now_us(), took_us, cpu_ms;
 	uint8_t sent[PING_BYTES];
+	int unread = 0;
 
 	for (size_t i = 0; i < PING_BYTES; i++)
 		sent[i] = (uint8_t)(run->n_pings * 7 + i);
+	cpu_ms = vm_cpu_ms(&run->neighbour);
 	if (send(run->neighbour.port_fds[0], sent, PING_BYTES, MSG_NOSIGNAL) != PING_BYTES ||
-		!ping_answered(run, sent))
+		!ping_answered(run, sent)) {
 		fail(run, "the neighbour does not answer", run->n_pings);
+		(void)ioctl(run->neighbour.port_fds[0], SIOCOUTQ, &unread);
+		printf("    %d bytes not read by its monitor, which used %" PRIu64
+		       " ms of processors meanwhile\n",
+			unread, vm_cpu_ms(&run->neighbour) - cpu_ms);
+	}
 	took_us = clock_now_us() - start_us;
 	if (took_us > run->ping_us_max)
 		run->ping_us_max = took_us;
@@ -181,6 +194,7 @@ static void attacker_line(struct vm *vm, const char *line)
 	} else if (sscanf(line, "done %u passed %u failed", &passed, &failed) == 2) {
 		run->n_passed += passed;
 		run->n_failed += failed;
+		run->is_done = true;
 		return;
 	} else if (!strncmp(line, "figures", 7)) {
 		printf("hostile: in the VM: %s\n", line + 8);
@@ -211,7 +225,7 @@ static void attacker_start(struct run *run)
 	snprintf(words, sizeof(words),
 		"hostile=%s seed=%" PRIu64 " queue=%" PRIu64 " registers=%" PRIu64 " step=%" PRIu64,
 		run->attack->word, run->seed, run->n_queue, run->n_registers, run->step);
-	run->is_up = false;
+	run->is_up = run->is_done = false;
 	run->fds_at_first = 0;
 	vm_start(&run->vm, &options);
 }
@@ -269,6 +283,8 @@ static void attack_run(struct run *run, const struct attack *attack)
 		fail(run, "has not ended in time", run->vm.end.reason);
 	if (!reason_fits(attack, run->vm.end.reason))
 		fail(run, "ended otherwise than expected", run->vm.end.reason);
+	if (run->vm.end.reason == VMM_EXIT_GUEST_SHUTDOWN && !run->is_done)
+		fail(run, "ended before it was done", 0);
 	if (attack->reason == VMM_EXIT_INTERNAL && run->vm.end.reason == VMM_EXIT_INTERNAL &&
 		!run->vm.end.detail[0])
 		fail(run, "an end without a word", 0);

@@ -26,6 +26,7 @@ void echo_for_ever(struct kernel *kernel)
 	struct hostile *h = &kernel->attacker;
 
 	h->name = "echo";
+	kernel->patient = true;
 	hostile_choose(h, SLOT_VSOCK);
 	for (;;) {
 		uint32_t guest_port = vsock_port_new(h), host_port, forwarded = 0;

@@ -23,6 +23,7 @@ struct kernel {
 	struct hostile attacker, reporter;
 	uint64_t ram_end;
 	const char *cmdline;
+	bool patient; /* wait for a device for ever, not some seconds: a good guest on a busy host */
 	uint64_t n_passed, n_failed; /* cases and rounds */
 	uint64_t failures_before;
 	char complaint[200]; /* the first of a case */
