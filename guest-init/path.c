@@ -16,14 +16,24 @@ struct walk {
 	char text[PATH_LENGTH_MAX];
 };
 
+/*
+ * The kernel cannot vouch for a ".." while anything in the whole system is renamed or mounted, and says EAGAIN: the
+ * processes of other containers do that all the time. Each try is over in microseconds, so many of them cost little;
+ * an end there has to be, for the sake of one who renames for nothing else.
+ */
+#define OPEN_TRIES_MAX 1000
+
 static int open_below(int root_fd, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve,
 	};
-	int fd = sys_openat2(root_fd, path, &how);
+	int fd, tries = 0;
 
+	do
+		fd = sys_openat2(root_fd, path, &how);
+	while (fd < 0 && errno == EAGAIN && ++tries < OPEN_TRIES_MAX);
 	return fd < 0 ? -errno : fd;
 }
 

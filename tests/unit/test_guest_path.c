@@ -13,6 +13,7 @@
 
 #include <ftw.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -272,6 +273,44 @@ static void test_too_long(void **state)
 	assert_int_equal(path_make(place->root_fd, path, PATH_DIRECTORY), -ENAMETOOLONG);
 }
 
+/* A process that does nothing but rename a file, somewhere else, until it is killed. */
+static pid_t renamer_start(const struct place *place)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	close(openat(place->base_fd, "outside/a", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+	for (;;) {
+		renameat(place->base_fd, "outside/a", place->base_fd, "outside/b");
+		renameat(place->base_fd, "outside/b", place->base_fd, "outside/a");
+	}
+}
+
+static void test_renames_elsewhere_do_no_harm(void **state)
+{
+	struct place *place = *state;
+	char path[128] = "";
+	int failed = 0;
+	pid_t renamer;
+
+	/* Some way, so that something comes between. */
+	assert_int_equal(mkdirat(place->root_fd, "d", 0755), 0);
+	while (strlen(path) + 6 < sizeof(path))
+		strcat(path, "d/../");
+	renamer = renamer_start(place);
+	for (int i = 0; i < 5000; i++) {
+		int fd = path_open(place->root_fd, path, O_PATH);
+
+		failed += fd < 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	kill(renamer, SIGKILL);
+	waitpid(renamer, NULL, 0);
+	assert_int_equal(failed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_mounts_lie_where_they_are_said_to, place_make, place_remove),
 		cmocka_unit_test_setup_teardown(test_too_long, place_make, place_remove),
+		cmocka_unit_test_setup_teardown(test_renames_elsewhere_do_no_harm, place_make, place_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
