@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Layers into the store: as many at once as there are processors, each only once even among several loads. */
+/* Layers into the store: several at once, each only once even among several loads. */
 #include "oci/image/load.h"
 
 #include "base/cleanup.h"
@@ -308,7 +308,8 @@ static int pool_init(struct pool *pool)
 int layers_load(struct load *load, struct layer_job *jobs, size_t n_jobs, struct err *err)
 {
 	struct pool pool = {.load = load, .jobs = jobs, .n_jobs = n_jobs};
-	unsigned int want = processors(), started = 0;
+	/* A layer's thread waits for its workers most of the time. */
+	unsigned int want = 2 * processors(), started = 0;
 	pthread_t threads[THREADS_MAX];
 
 	if (pool_init(&pool))
