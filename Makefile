@@ -112,8 +112,8 @@ CLI_SRC := cli/main.c cli/commands.c cli/doctor.c cli/envfile.c cli/help.c cli/i
 	cli/options.c cli/output.c cli/rmi.c cli/run.c cli/run_options.c cli/text.c cli/values.c cli/version.c
 
 UNIT_TESTS_x86_64 := boot cpuid elf ioapic
-UNIT_TESTS := num base calls confine proto gmem gmem_worlds giov queue queue_worlds mmio blk console rng vsock session session_control options run_values container bus config control $(UNIT_TESTS_$(ARCH)) guest_control guest_life guest_network guest_path guest_relay guest_seccomp guest_user ref store tar_name tar_reader merge layout_table json_manifest answer decoder
-UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c tests/unit/session_runs.c
+UNIT_TESTS := num base calls confine proto gmem gmem_worlds giov queue queue_worlds mmio blk console rng vsock vsock_ends session session_control options run_values container bus config control $(UNIT_TESTS_$(ARCH)) guest_control guest_life guest_network guest_path guest_relay guest_seccomp guest_user ref store tar_name tar_reader merge layout_table json_manifest answer decoder
+UNIT_SUPPORT_SRC := tests/unit/fake_driver.c tests/unit/fake_guest.c tests/unit/session_runs.c tests/unit/vsock_bench.c
 
 # Each is tests/fuzz/NAME.c and has tests/fuzz/corpus/NAME.
 FUZZ_TARGETS_x86_64 := elf
