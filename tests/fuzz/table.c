@@ -26,7 +26,7 @@ static void entry_check(const struct table *table, const struct table_entry *ent
 	fuzz_require(
 		name_clean(path) == 0 && !strcmp(path, entry->path) && name_classify(path) == entry->kind);
 	fuzz_require(entry->type <= TAR_FIFO && entry->mode <= 07777 && entry->mtime_nsec < 1000000000);
-	fuzz_require(entry->size <= TAR_SIZE_MAX);
+	fuzz_require(entry->size <= TAR_SIZE_MAX && entry->chunk_bits <= 31);
 	if (entry->type == TAR_FILE && !entry->n_chunks && entry->size)
 		fuzz_require((uint64_t)entry->block * TABLE_BLOCK + entry->size <= table->info.data_bytes);
 	for (uint32_t i = 0; i < entry->n_chunks; i++)
