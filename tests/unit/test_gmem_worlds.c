@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Small worlds: a window of guest-physical addresses a few bytes wide, every way to lay regions into it, and every
- * range in and around it, against an oracle that knows each byte by itself. The window stands at 0, across 2^32
- * and at the very end of the address space, where a region may end at 2^64 and ranges wrap.
+ * Small worlds: a window of guest-physical addresses a few bytes wide, every way to lay regions into it,
+ * and every range in and around it, against an oracle that knows each byte by itself. The window stands at
+ * 0, across 2^32 and at the very end of the address space, where a region may end at 2^64 and ranges wrap.
  */
 #include "mem/gmem.h"
 #include "tests/unit/cm.h"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Small worlds: for queues of size 1, 2 and 4 every descriptor table that a guest can write, reduced to classes
- * (below), is walked by virtio/queue.c and by a reference that shares nothing with it, and the results must be
- * the same.
+ * Small worlds: for queues of size 1, 2 and 4 every descriptor table that a guest can write, reduced to
+ * classes (below), is walked by virtio/queue.c and by a reference that shares nothing with it, and the
+ * results must be the same.
  *
  * A table of four descriptors has 288^4 classes. All of them are covered nevertheless: a walk sees only the
- * descriptors it reaches, so a descriptor gets a value when the walk comes to it, and those it never comes to
- * are left as they are. That they do not matter is itself checked: each walk is done twice, with two different
- * values in all places that were not reached, and has to come out the same.
+ * descriptors it reaches, so a descriptor gets a value when the walk comes to it, and those it never comes
+ * to are left as they are. That they do not matter is itself checked: each walk is done twice, with two
+ * different values in all places that were not reached, and has to come out the same.
  */
 #include "tests/unit/cm.h"
 #include "virtio/queue.h"
@@ -38,7 +38,9 @@
 #define SLOW 0
 #endif
 
-/* What a descriptor can say about memory: one of each kind that the code or the reference could tell apart. */
+/*
+ * What a descriptor can say about memory: one of each kind that the code or the reference could tell apart.
+ */
 static const struct {
 	uint64_t gpa;
 	uint32_t len;

@@ -296,8 +296,8 @@ static enum outcome b7_flush(struct hostile *h)
 }
 
 /*
- * Q18: a reset while as much is under way as there can be. The old rings must not change after it, although new
- * ones are in use.
+ * Q18: a reset while as much is under way as there can be. The old rings must not change after it, although
+ * new ones are in use.
  */
 static enum outcome q18_reset_in_flight(struct hostile *h)
 {

@@ -11,8 +11,9 @@
 #define STATUS_DESC 2
 
 /*
- * A chain with one bad descriptor, at index BAD_DESC: the head of the chain, or on disks the data between a good
- * header and a good status byte. A bad descriptor with a next of its own decides itself how the chain goes on.
+ * A chain with one bad descriptor, at index BAD_DESC: the head of the chain, or on disks the data between a
+ * good header and a good status byte. A bad descriptor with a next of its own decides itself how the chain
+ * goes on.
  */
 static void bad_chain_send(struct hostile *h, struct vring_desc bad)
 {

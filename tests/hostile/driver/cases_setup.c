@@ -50,7 +50,10 @@ static enum outcome q13_places(struct hostile *h)
 	uint64_t end = memory_end(h), usual = gpa_at(h, PLACE_QUEUES);
 	uint16_t max = h->dev.size_max[queue_main(h)];
 	const struct hostile_queue bad[] = {
-		/* Across the end by one alignment, outside, wrapping, misaligned: descriptors, available, used. */
+		/*
+		 * Across the end by one alignment, outside, wrapping, misaligned: descriptors, available,
+		 * used.
+		 */
 		{.size = max, .desc_gpa = end - 16u * max + 16},
 		{.size = max, .desc_gpa = HOLE_GPA},
 		{.size = max, .desc_gpa = UINT64_MAX - 15},

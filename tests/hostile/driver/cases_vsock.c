@@ -252,8 +252,8 @@ static enum outcome v4_buf_alloc(struct hostile *h)
 }
 
 /*
- * V4: as much at once as the ring holds: far more than the credit. Whatever the far end did not take in time, the
- * connection is reset or the bytes went through; memory does not grow either way.
+ * V4: as much at once as the ring holds: far more than the credit. Whatever the far end did not take in
+ * time, the connection is reset or the bytes went through; memory does not grow either way.
  */
 static enum outcome v4_beyond_credit(struct hostile *h)
 {
@@ -354,8 +354,8 @@ static enum outcome v9_no_rx(struct hostile *h)
 #define MANY_BYTES 4000u
 
 /*
- * Receive buffers of so many pieces that a few of them are more than one system call takes: descriptors may be used
- * by several chains at once, so there is no end to that.
+ * Receive buffers of so many pieces that a few of them are more than one system call takes: descriptors may
+ * be used by several chains at once, so there is no end to that.
  */
 static enum outcome v1_many_pieces(struct hostile *h)
 {

@@ -117,8 +117,8 @@ bool device_good(struct hostile *h);
 
 bool disk_is_read_only(const struct hostile *h);
 /*
- * One request: header (or less of it), data, status. The status byte, or BLK_NO_ANSWER; *used: the length in the
- * used ring.
+ * One request: header (or less of it), data, status. The status byte, or BLK_NO_ANSWER; *used: the length
+ * in the used ring.
  */
 struct blk_try {
 	uint32_t type;
@@ -143,8 +143,7 @@ enum outcome {
 };
 
 struct hostile_case {
-	const char *
-		name; /* the number in the catalogue of threats, and more words where there are several of it */
+	const char *name; /* the number in the catalogue, and more words where there are several of it */
 	uint32_t id; /* of the device it is for; 0: all */
 	enum outcome (*run)(struct hostile *h);
 };

@@ -47,7 +47,10 @@ static void line_make(struct hostile *h, char *line)
 	line[LINE_BYTES - 1] = '\n';
 }
 
-/* A line goes out, and where the machine has a far end, it arrives there and one that is sent back comes in. */
+/*
+ * A line goes out, and where the machine has a far end, it arrives there and one that is sent back comes
+ * in.
+ */
 static bool console_good(struct hostile *h)
 {
 	uint64_t out_gpa = gpa_at(h, PLACE_GOOD), in_gpa = out_gpa + PAGE_BYTES;

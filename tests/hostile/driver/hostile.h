@@ -2,20 +2,21 @@
 /*
  * A driver that does to virtio devices what no driver should.
  *
- * Theory of operation. The driver is freestanding C without memory of its own, so that the same code attacks the
- * devices from two places: linked against them in one process, under sanitizers, where it is fast (harness/), and
- * from a kernel of its own in a real VM, where everything between the guest and the device is real too (kernel/).
- * What differs is behind struct hostile_ops.
+ * Theory of operation. The driver is freestanding C without memory of its own, so that the same code
+ * attacks the devices from two places: linked against them in one process, under sanitizers, where it is
+ * fast (harness/), and from a kernel of its own in a real VM, where everything between the guest and the
+ * device is real too (kernel/). What differs is behind struct hostile_ops.
  *
- * It runs a catalogue of named cases, then random things from a seed. A case is a function that brings the device
- * under attack into some kind of trouble and says what the device has to make of it: go on, or say that it needs a
- * reset. In either case the device has to work again after a reset, which is tried with a request that must
- * succeed (good.c): that is the check that finds most.
+ * It runs a catalogue of named cases, then random things from a seed. A case is a function that brings the
+ * device under attack into some kind of trouble and says what the device has to make of it: go on, or say
+ * that it needs a reset. In either case the device has to work again after a reset, which is tried with a
+ * request that must succeed (good.c): that is the check that finds most.
  *
- * Memory. The driver owns the end of a region of guest memory, so that one step further is outside. Its first part
- * holds a pattern and is only ever given to devices for reading: they must never write there. Behind it are the
- * rings and buffers, and the rest is a playground. Random addresses that a device may write to are in the playground
- * or not in memory at all, so the driver cannot hurt itself by a device that does what it is told.
+ * Memory. The driver owns the end of a region of guest memory, so that one step further is outside. Its
+ * first part holds a pattern and is only ever given to devices for reading: they must never write there.
+ * Behind it are the rings and buffers, and the rest is a playground. Random addresses that a device may
+ * write to are in the playground or not in memory at all, so the driver cannot hurt itself by a device that
+ * does what it is told.
  */
 #ifndef MVRUN_TESTS_HOSTILE_DRIVER_HOSTILE_H
 #define MVRUN_TESTS_HOSTILE_DRIVER_HOSTILE_H
@@ -35,8 +36,8 @@ struct hostile_ops {
 	uint64_t (*read)(void *ctx, unsigned int slot, uint32_t offset, unsigned int width);
 	void (*write)(void *ctx, unsigned int slot, uint32_t offset, uint64_t value, unsigned int width);
 	/*
-	 * Let the devices work. round is 0 for the first time that something is waited for, then 1, and so on. False:
-	 * it was waited for long enough.
+	 * Let the devices work. round is 0 for the first time that something is waited for, then 1, and so
+	 * on. False: it was waited for long enough.
 	 */
 	bool (*wait)(void *ctx, unsigned int round);
 	void (*failed)(void *ctx, const char *name, const char *what, uint64_t detail);
@@ -44,8 +45,8 @@ struct hostile_ops {
 	void (*over)(void *ctx, const char *name);
 
 	/*
-	 * Let the far ends do something, but not the devices, so that news from both sides meet. NULL where nobody
-	 * can hold the devices up.
+	 * Let the far ends do something, but not the devices, so that news from both sides meet. NULL where
+	 * nobody can hold the devices up.
 	 */
 	void (*hold)(void *ctx);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Random things from a seed. Half of the chains are what an honest driver would send but for a field here and there,
- * so that they get past the first checks; the other half is noise. Addresses that a device may write to are in the
- * playground or in no memory at all (hostile.h).
+ * Random things from a seed. Half of the chains are what an honest driver would send but for a field here
+ * and there, so that they get past the first checks; the other half is noise. Addresses that a device may
+ * write to are in the playground or in no memory at all (hostile.h).
  */
 #include "tests/hostile/driver/driver.h"
 
@@ -42,7 +42,10 @@ static uint32_t random_length(struct hostile *h)
 	return random_one_in(h, 3) ? random_below(h, 0x2000) : PICK(h, lengths);
 }
 
-/* Somewhere in the part of memory that devices may write to; a range from there may well leave it at the end. */
+/*
+ * Somewhere in the part of memory that devices may write to; a range from there may well leave it at the
+ * end.
+ */
 static uint64_t playground_gpa(struct hostile *h)
 {
 	if (random_one_in(h, 8))
@@ -152,8 +155,8 @@ static uint32_t vsock_header_random(struct hostile *h, void *to)
 }
 
 /*
- * A chain as it should be, in consecutive descriptors: header, data, status, as the device has them. Then, one time
- * in four, one field of one descriptor is made wrong.
+ * A chain as it should be, in consecutive descriptors: header, data, status, as the device has them. Then,
+ * one time in four, one field of one descriptor is made wrong.
  */
 static void chain_plausible(struct hostile *h, uint16_t queue)
 {
@@ -308,8 +311,8 @@ static uint32_t value_random(struct hostile *h, uint32_t offset)
 	if (offset == VIRTIO_MMIO_DRIVER_FEATURES && !random_one_in(h, 4))
 		return (uint32_t)(random_one_in(h, 2) ? h->dev.offered : h->dev.offered >> 32);
 	/*
-	 * The device writes where this says: somewhere above the pattern, in memory or behind it. The upper half
-	 * is anything.
+	 * The device writes where this says: somewhere above the pattern, in memory or behind it. The upper
+	 * half is anything.
 	 */
 	if (offset >= VIRTIO_MMIO_QUEUE_DESC_LOW - 8 && offset < VIRTIO_MMIO_CONFIG && offset % 8 == 0) {
 		uint32_t low = (uint32_t)gpa_at(h, PLACE_QUEUES);

@@ -12,7 +12,10 @@
 /* The header of a packet without payload, as it should be. */
 struct virtio_vsock_hdr vsock_header(struct hostile *h, uint16_t op, uint32_t guest_port, uint32_t host_port);
 
-/* Send a packet with whatever payload lies in the usual place, or bytes that need not be one. False: not taken. */
+/*
+ * Send a packet with whatever payload lies in the usual place, or bytes that need not be one. False: not
+ * taken.
+ */
 bool vsock_send(struct hostile *h, const struct virtio_vsock_hdr *header);
 bool vsock_send_raw(struct hostile *h, const void *bytes, uint32_t header_bytes, const struct buffer *data);
 bool vsock_op(struct hostile *h, uint16_t op, uint32_t guest_port, uint32_t host_port, uint32_t flags);

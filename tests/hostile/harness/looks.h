@@ -2,9 +2,9 @@
 /*
  * Q10 without luck: memory that changes exactly when it is looked at.
  *
- * Two threads seldom meet in the few nanoseconds between two looks at the same word. Where the compiler can be told to
- * call a function before each load (-fsanitize-coverage=trace-loads), that function changes the word that is about to
- * be loaded: code that looks twice sees two different things, every time.
+ * Two threads seldom meet in the few nanoseconds between two looks at the same word. Where the compiler can
+ * be told to call a function before each load (-fsanitize-coverage=trace-loads), that function changes the
+ * word that is about to be loaded: code that looks twice sees two different things, every time.
  */
 #ifndef MVRUN_TESTS_HOSTILE_HARNESS_LOOKS_H
 #define MVRUN_TESTS_HOSTILE_HARNESS_LOOKS_H

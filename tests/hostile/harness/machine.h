@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A machine without processors: guest memory, every device there is, and the far ends of what they are connected to,
- * all in this process. The hostile driver plays the guest.
+ * A machine without processors: guest memory, every device there is, and the far ends of what they are
+ * connected to, all in this process. The hostile driver plays the guest.
  *
- * Guest memory lies between pages with a pattern, and those between pages that cannot be touched at all: a step
- * outside is either a fault or seen afterwards. System calls do not fault, which is what the pattern is for.
+ * Guest memory lies between pages with a pattern, and those between pages that cannot be touched at all: a
+ * step outside is either a fault or seen afterwards. System calls do not fault, which is what the pattern
+ * is for.
  */
 #ifndef MVRUN_TESTS_HOSTILE_HARNESS_MACHINE_H
 #define MVRUN_TESTS_HOSTILE_HARNESS_MACHINE_H

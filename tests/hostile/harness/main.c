@@ -4,10 +4,11 @@
  *
  *	harness [--queue N] [--registers N] [--seed S] [--race S]
  *
- * First the catalogue on every device, then N random queue operations and N random register accesses shared out among
- * them, then the threads (threads.h) for S seconds. After each case everything is checked that can be without a VM: the
- * device works again after a reset, no byte was written outside of what the device was given, no descriptor leaked,
- * memory does not grow, the loop becomes idle. The same seed does the same things, up to the threads.
+ * First the catalogue on every device, then N random queue operations and N random register accesses shared
+ * out among them, then the threads (threads.h) for S seconds. After each case everything is checked that
+ * can be without a VM: the device works again after a reset, no byte was written outside of what the device
+ * was given, no descriptor leaked, memory does not grow, the loop becomes idle. The same seed does the same
+ * things, up to the threads.
  */
 #include "tests/hostile/harness/machine.h"
 #include "tests/hostile/harness/threads.h"

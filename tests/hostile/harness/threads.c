@@ -52,9 +52,9 @@ static uint64_t dice(uint64_t *state)
 }
 
 /*
- * One word somewhere in the rings or in headers goes back and forth between what it is and something else, as fast as
- * that goes: whoever looks at it twice sees both. Never a part of an address: one that a device may write to must not
- * come to point at the pattern.
+ * One word somewhere in the rings or in headers goes back and forth between what it is and something else,
+ * as fast as that goes: whoever looks at it twice sees both. Never a part of an address: one that a device
+ * may write to must not come to point at the pattern.
  */
 static void flip(struct flipper *flipper, uint64_t *state)
 {

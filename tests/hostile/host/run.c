@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * run [--seed S] [--queue N] [--registers N] [--step N] [--only WORD] VMM KERNEL: the hostile kernel in a VM, once for
- * each thing that it can do, beside a good guest that has to answer throughout.
+ * run [--seed S] [--queue N] [--registers N] [--step N] [--only WORD] VMM KERNEL: the hostile kernel in a
+ * VM, once for each thing that it can do, beside a good guest that has to answer throughout.
  *
- * After each of the kernel's cases, and once a second of what has none: the neighbour answers, the monitor's memory
- * besides the guest's is at most 2 MiB and it has lost no descriptor. At the end of each VM: the reason that was to be
- * expected, in time, and a process that is gone. The disk has to be what it was. Needs a /dev/kvm.
+ * After each of the kernel's cases, and once a second of what has none: the neighbour answers, the
+ * monitor's memory besides the guest's is at most 2 MiB and it has lost no descriptor. At the end of each
+ * VM: the reason that was to be expected, in time, and a process that is gone. The disk has to be what it
+ * was. Needs a /dev/kvm.
  */
 #include "tests/hostile/host/vm.h"
 

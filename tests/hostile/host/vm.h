@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A VM as seen by who started it: mvrun-vmm with the hostile kernel, a console that is read, ports whose far ends send
- * back what they get and are allowed again when a connection has ended.
+ * A VM as seen by who started it: mvrun-vmm with the hostile kernel, a console that is read, ports whose
+ * far ends send back what they get and are allowed again when a connection has ended.
  */
 #ifndef MVRUN_TESTS_HOSTILE_HOST_VM_H
 #define MVRUN_TESTS_HOSTILE_HOST_VM_H
@@ -49,7 +49,10 @@ void vm_stop(struct vm *vm);
 /* Reap the VMM, killing it if it is still there, and close everything. True if it had ended by itself. */
 bool vm_done(struct vm *vm);
 
-/* What the VMM uses besides the guest's memory: KiB of pages that are its own, descriptors, ticks of processors. */
+/*
+ * What the VMM uses besides the guest's memory: KiB of pages that are its own, descriptors, ticks of
+ * processors.
+ */
 uint64_t vm_private_kib(const struct vm *vm);
 unsigned int vm_fds(const struct vm *vm);
 uint64_t vm_cpu_ms(const struct vm *vm);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What goes on until the machine is stopped: a good guest's work (the neighbour), floods of output and doorbells. */
+/*
+ * What goes on until the machine is stopped: a good guest's work (the neighbour), floods of output and
+ * doorbells.
+ */
 #include "tests/hostile/driver/vsock.h"
 #include "tests/hostile/kernel/kernel.h"
 

@@ -2,9 +2,9 @@
 /*
  * The kernel that carries the hostile driver into a VM.
  *
- * It has one processor, no user space and no memory management: the driver's memory is the end of RAM, and a second
- * such part below it belongs to the reporter, a driver of the console that says how far things are. What it is to do
- * is on the command line, hostile=WORD (main.c).
+ * It has one processor, no user space and no memory management: the driver's memory is the end of RAM, and
+ * a second such part below it belongs to the reporter, a driver of the console that says how far things
+ * are. What it is to do is on the command line, hostile=WORD (main.c).
  */
 #ifndef MVRUN_TESTS_HOSTILE_KERNEL_KERNEL_H
 #define MVRUN_TESTS_HOSTILE_KERNEL_KERNEL_H

@@ -2,8 +2,8 @@
 /*
  * hostile=WORD on the command line:
  *
- *	attack		the catalogue on every device, then queue=N random queue operations and registers=N random
- *			register accesses on each, from seed=N
+ *	attack		the catalogue on every device, then queue=N random queue operations and
+ *			registers=N random register accesses on each, from seed=N
  *	echo		be a good guest: send back what comes on a socket, until stopped
  *	ports, holes, msrs	sweeps (x86_64/sweeps.c); step=N: only every so many'th port
  *	flood, kicks, storm	console output, doorbells, interrupts without end, until stopped

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the host is told. Each line is sent in a life of the console of its own: whatever an attack left behind is
- * reset first, and what it did to the console in between cannot hold a line back.
+ * What the host is told. Each line is sent in a life of the console of its own: whatever an attack left
+ * behind is reset first, and what it did to the console in between cannot hold a line back.
  */
 #include "tests/hostile/driver/driver.h"
 #include "tests/hostile/kernel/kernel.h"
