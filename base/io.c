@@ -133,46 +133,6 @@ int io_read_file(int dirfd, const char *path, size_t max, char **data, size_t *l
 	return 0;
 }
 
-static int dir_of(int dirfd, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char dir[4096];
-	int fd;
-
-	if (!slash)
-		snprintf(dir, sizeof(dir), ".");
-	else if (snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path + 1), path) >= (int)sizeof(dir))
-		return -ENAMETOOLONG;
-	fd = openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-int io_replace_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode)
-{
-	auto_fd dir = dir_of(dirfd, path);
-	auto_fd fd = -1;
-	char temp[4096];
-	int ret;
-
-	if (dir < 0)
-		return dir;
-	if (snprintf(temp, sizeof(temp), "%s.tmp-%d", path, (int)getpid()) >= (int)sizeof(temp))
-		return -ENAMETOOLONG;
-	fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (fd < 0)
-		return -errno;
-	ret = io_write_all(fd, data, len);
-	if (!ret && fsync(fd) < 0)
-		ret = -errno;
-	if (!ret && renameat(dirfd, temp, dirfd, path) < 0)
-		ret = -errno;
-	if (ret) {
-		unlinkat(dirfd, temp, 0);
-		return ret;
-	}
-	return fsync(dir) < 0 ? -errno : 0;
-}
-
 int io_set_nonblock(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);

@@ -33,12 +33,6 @@ ssize_t io_read_capped(int fd, void *data, size_t cap);
  */
 int io_read_file(int dirfd, const char *path, size_t max, char **data, size_t *len);
 
-/*
- * Make the file path below dirfd hold exactly data, durably and at once: temporary file, fsync, rename, fsync
- * of the directory. Readers see the old contents or the new ones.
- */
-int io_replace_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode);
-
 int io_set_nonblock(int fd);
 int io_set_cloexec(int fd, int on);
 

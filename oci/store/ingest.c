@@ -46,34 +46,62 @@ static bool stale_sweep(const struct store *store)
 	return found;
 }
 
+/* A path below ingest/ that nobody else has. */
+static int unfinished_path(char path[static STORE_PATH_MAX], char name[static INGEST_NAME_MAX])
+{
+	uint8_t random[12];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	num_format_hex(random, sizeof(random), name);
+	snprintf(path, STORE_PATH_MAX, "ingest/%s", name);
+	return 0;
+}
+
 /*
- * Make and lock a folder with a random name. Between the two another loader may take it for a dead one's and
- * delete it; then it has no name any more and we make another.
+ * Lock what was just made. Before that another loader may take it for a dead one's and delete it; then it has
+ * no name any more, and we make another: -EAGAIN.
  */
+static int unfinished_lock(int fd)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_nlink ? 0 : -EAGAIN;
+}
+
+static int ingest_try(struct ingest *ingest)
+{
+	int store_fd = ingest->store->dir_fd;
+	char path[STORE_PATH_MAX];
+	auto_fd fd = -1;
+	int ret = unfinished_path(path, ingest->name);
+
+	if (ret)
+		return ret;
+	if (mkdirat(store_fd, path, 0700) < 0)
+		return -errno;
+	fd = openat(store_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		ret = errno == ENOENT ? -EAGAIN : -errno;
+	else
+		ret = unfinished_lock(fd);
+	if (ret)
+		unlinkat(store_fd, path, AT_REMOVEDIR);
+	else
+		ingest->dir_fd = fd_steal(&fd);
+	return ret;
+}
+
+/* Make and lock a folder with a random name. */
 static int ingest_mkdir(struct ingest *ingest)
 {
-	int tries = 0;
+	int ret = -EAGAIN;
 
-	for (;;) {
-		auto_fd fd = -1;
-		char path[STORE_PATH_MAX];
-		uint8_t random[12];
-		struct stat st;
-
-		if (getrandom(random, sizeof(random), 0) != sizeof(random))
-			return -EIO;
-		num_format_hex(random, sizeof(random), ingest->name);
-		snprintf(path, sizeof(path), "ingest/%s", ingest->name);
-		if (mkdirat(ingest->store->dir_fd, path, 0700) < 0)
-			return -errno;
-		fd = openat(ingest->store->dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0 && flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 && st.st_nlink) {
-			ingest->dir_fd = fd_steal(&fd);
-			return 0;
-		}
-		if (++tries == 100)
-			return -EBUSY;
-	}
+	for (int tries = 0; tries < 100 && ret == -EAGAIN; tries++)
+		ret = ingest_try(ingest);
+	return ret;
 }
 
 int ingest_open(struct store *store, struct ingest *ingest, struct err *err)
@@ -113,6 +141,57 @@ void ingest_close(struct ingest *ingest)
 	fd_release(&ingest->store_lock_fd);
 }
 
+static int parent_sync(const struct store *store, const char *path)
+{
+	char parent[STORE_PATH_MAX];
+	auto_fd fd = -1;
+
+	path_parent(path, parent);
+	fd = openat(store->dir_fd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/* As ingest_try(), a file. The fd or -errno. */
+static int unfinished_create(const struct store *store, char path[static STORE_PATH_MAX])
+{
+	char name[INGEST_NAME_MAX];
+	auto_fd fd = -1;
+	int ret = unfinished_path(path, name);
+
+	if (ret)
+		return ret;
+	fd = openat(store->dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	ret = unfinished_lock(fd);
+	if (ret)
+		unlinkat(store->dir_fd, path, 0);
+	return ret ? ret : fd_steal(&fd);
+}
+
+int store_replace(const struct store *store, const char *path, const void *data, size_t len)
+{
+	char temp[STORE_PATH_MAX];
+	auto_fd fd = -1;
+	int ret = store_mkdir(store, "ingest");
+
+	if (ret)
+		return ret;
+	do
+		fd = unfinished_create(store, temp);
+	while (fd == -EAGAIN);
+	if (fd < 0)
+		return fd;
+	ret = io_write_all(fd, data, len);
+	if (!ret && fsync(fd) < 0)
+		ret = -errno;
+	if (!ret && renameat(store->dir_fd, temp, store->dir_fd, path) < 0)
+		ret = -errno;
+	if (ret)
+		unlinkat(store->dir_fd, temp, 0);
+	return ret ? ret : parent_sync(store, path);
+}
+
 int ingest_create(const struct ingest *ingest, const char *name, struct err *err)
 {
 	int fd = openat(ingest->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -145,23 +224,13 @@ static int entry_sync(int dir_fd, const char *name)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int parent_sync(const struct store *store, const char *path)
-{
-	char parent[STORE_PATH_MAX];
-	auto_fd fd = -1;
-
-	snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path), path);
-	fd = openat(store->dir_fd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 static int commit(const struct ingest *ingest, const char *name, const char *path, unsigned int flags)
 {
 	const struct store *store = ingest->store;
 	char parent[STORE_PATH_MAX];
 	int ret;
 
-	snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path), path);
+	path_parent(path, parent);
 	ret = store_mkdir(store, parent);
 	if (!ret)
 		ret = entry_sync(ingest->dir_fd, name);
@@ -219,13 +288,13 @@ int layer_lock(const struct ingest *ingest, const char *diff_id, struct err *err
 	for (;;) {
 		auto_fd fd =
 			openat(ingest->store->dir_fd, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		struct stat st;
+		/* -EAGAIN: the holder we waited for has deleted the file, and the lock is on another one now. */
+		int ret = fd < 0 ? -errno : unfinished_lock(fd);
 
-		if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0)
-			return err_sys(err, errno, "lock a layer in the store %s", ingest->store->path);
-		/* The holder we waited for, or a sweep, has deleted the file: the lock is on another one now. */
-		if (st.st_nlink)
+		if (!ret)
 			return fd_steal(&fd);
+		if (ret != -EAGAIN)
+			return err_sys(err, ret, "lock a layer in the store %s", ingest->store->path);
 	}
 }
 

@@ -43,8 +43,7 @@ static int fsync_at(int dir_fd, const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* The folder a path is in, "." if it names none. */
-static void path_parent(const char *path, char parent[static STORE_PATH_MAX])
+void path_parent(const char *path, char parent[static STORE_PATH_MAX])
 {
 	const char *slash = strrchr(path, '/');
 
@@ -122,14 +121,12 @@ static int folder_empty(int fd, int depth)
 int tree_delete(int parent_fd, const char *name)
 {
 	auto_fd fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int ret;
+	int ret = fd < 0 ? -errno : folder_empty(fd, 3);
 
-	if (fd < 0)
-		return -errno;
-	ret = folder_empty(fd, 3);
-	if (unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && !ret)
-		ret = -errno;
-	return ret;
+	/* Even if it could not be read: it may be empty. */
+	if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0)
+		return 0;
+	return ret ? ret : -errno;
 }
 
 int ref_put(struct store *store, const char *text, const struct image_id *id, struct err *err)
@@ -141,7 +138,7 @@ int ref_put(struct store *store, const char *text, const struct image_id *id, st
 	path_ref(path, text);
 	ret = store_mkdir(store, "refs");
 	if (!ret)
-		ret = io_replace_file(store->dir_fd, path, line, (size_t)len, 0600);
+		ret = store_replace(store, path, line, (size_t)len);
 	if (ret)
 		return err_sys(
 			err, ret, "write the name %s to the store %s", ref_familiar(text), store->path);

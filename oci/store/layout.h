@@ -12,12 +12,13 @@
 #include "oci/store/store.h"
 
 #define STORE_PATH_MAX 384
+#define INGEST_NAME_MAX 32
 
 struct ingest {
 	struct store *store;
 	int store_lock_fd;
 	int dir_fd; /* flock exclusive: alive */
-	char name[32]; /* below ingest/ */
+	char name[INGEST_NAME_MAX]; /* below ingest/ */
 };
 
 /*
@@ -54,6 +55,12 @@ int ingest_put_blob(
 int layer_lock(const struct ingest *ingest, const char *diff_id, struct err *err);
 void layer_unlock(const struct ingest *ingest, const char *diff_id, int fd);
 
+/*
+ * Make the file path, in a folder that exists, hold exactly data, durably and at once: readers see the old
+ * contents or the new ones. Who dies in it leaves nothing but what the next loader deletes. 0 or -errno.
+ */
+int store_replace(const struct store *store, const char *path, const void *data, size_t len);
+
 /* Point a formatted reference (ref_format()) at an image, durably. */
 int ref_put(struct store *store, const char *text, const struct image_id *id, struct err *err);
 
@@ -74,6 +81,9 @@ int tree_delete(int parent_fd, const char *name);
 
 /* Make a folder below the store if it is not there, durably. 0 or -errno. */
 int store_mkdir(const struct store *store, const char *path);
+
+/* The folder a path is in, "." if it names none. */
+void path_parent(const char *path, char parent[static STORE_PATH_MAX]);
 
 /* Paths below the store. The digests were checked before. */
 void path_layer(char path[static STORE_PATH_MAX], const char *diff_id, const char *suffix);

@@ -55,7 +55,7 @@ static int version_check(struct store *store, int flags, struct err *err)
 	int ret = io_read_file(store->dir_fd, "VERSION", 128, &text, NULL);
 
 	if (ret == -ENOENT && flags & STORE_CREATE) {
-		ret = io_replace_file(store->dir_fd, "VERSION", STORE_VERSION, strlen(STORE_VERSION), 0600);
+		ret = store_replace(store, "VERSION", STORE_VERSION, strlen(STORE_VERSION));
 		return ret ? err_sys(err, ret, "write to the image store %s", store->path) : 0;
 	}
 	if (ret == -ENOENT)

@@ -148,7 +148,7 @@ static void test_damage_is_told(void **state)
 	path_image(path, id.manifest, "image.json");
 	file_make(f, path, 0);
 	assert_int_equal(image_peek(&f->store, &id, &image, &f->err), -EBADMSG);
-	assert_int_equal(io_replace_file(f->store.dir_fd, path, "{\"version\":2}", 13, 0600), 0);
+	assert_int_equal(store_replace(&f->store, path, "{\"version\":2}", 13), 0);
 	assert_int_equal(image_peek(&f->store, &id, &image, &f->err), -EBADMSG);
 	unlinkat(f->store.dir_fd, path, 0);
 	assert_int_equal(image_peek(&f->store, &id, &image, &f->err), -ENOENT);
@@ -455,6 +455,27 @@ static void test_layer_lock_is_exclusive(void **state)
 	ingest_close(&ingest);
 }
 
+/* What was there before or all that is new, and in no case anything that a loader would take for a name. */
+static void test_replace_leaves_nothing_else(void **state)
+{
+	struct fixture *f = *state;
+	auto_free char *text = NULL;
+	struct store_list list;
+
+	assert_int_equal(store_mkdir(&f->store, "refs"), 0);
+	assert_int_equal(store_replace(&f->store, "refs/one", "first", 5), 0);
+	assert_int_equal(store_replace(&f->store, "refs/one", "second", 6), 0);
+	assert_int_equal(io_read_file(f->store.dir_fd, "refs/one", 100, &text, NULL), 0);
+	assert_string_equal(text, "second");
+	assert_int_equal(store_replace(&f->store, "none/one", "x", 1), -ENOENT);
+	assert_int_equal(unlinkat(f->store.dir_fd, "refs/one", 0), 0);
+	assert_int_equal(unlinkat(f->store.dir_fd, "refs", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(f->store.dir_fd, "ingest", AT_REMOVEDIR), 0);
+	assert_int_equal(store_list(&f->store, &list, &f->err), 0);
+	assert_int_equal(list.n_entries, 0);
+	store_list_done(&list);
+}
+
 static void test_versions(void **state)
 {
 	struct fixture *f = *state;
@@ -462,7 +483,7 @@ static void test_versions(void **state)
 
 	assert_int_equal(store_open(&other, "/tmp/mvrun-no-such-store", 0, &f->err), -ENOENT);
 	assert_null(strstr(f->err.text, "No such file"));
-	assert_int_equal(io_replace_file(f->store.dir_fd, "VERSION", "mvrun store 2\n", 14, 0600), 0);
+	assert_int_equal(store_replace(&f->store, "VERSION", "mvrun store 2\n", 14), 0);
 	assert_int_equal(store_open(&other, f->folder, 0, &f->err), -EPROTO);
 	assert_int_equal(store_open(&other, f->folder, STORE_CREATE, &f->err), -EPROTO);
 }
@@ -487,6 +508,7 @@ int main(void)
 		STORE_TEST(test_commit_never_replaces),
 		STORE_TEST(test_removal_waits_for_loads),
 		STORE_TEST(test_layer_lock_is_exclusive),
+		STORE_TEST(test_replace_leaves_nothing_else),
 		STORE_TEST(test_versions),
 	};
 
