@@ -46,8 +46,11 @@ static void emit_load(struct filter_code *code, size_t offset)
 	emit(code, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offset);
 }
 
-/* One way of making the call: if every argument is as it must be, say so; else fall through to what follows. */
-static void emit_row(struct filter_code *code, const struct filter_rule *rule)
+/*
+ * One way of making the call: if every argument is as it must be, say so; else fall through to what follows. loaded is
+ * the argument that is at hand in whole when the row begins, and is set to the one that is when it was missed; -1: none.
+ */
+static void emit_row(struct filter_code *code, const struct filter_rule *rule, int *loaded)
 {
 	size_t misses[FILTER_ARGS_MAX], n = 0;
 
@@ -55,9 +58,13 @@ static void emit_row(struct filter_code *code, const struct filter_rule *rule)
 		const struct filter_arg *arg = &rule->args[n];
 
 		/* Both architectures are little-endian: the low half comes first. */
-		emit_load(code, offsetof(struct seccomp_data, args) + arg->index * sizeof(uint64_t));
-		if (arg->mask != UINT32_MAX)
+		if (*loaded != arg->index)
+			emit_load(code, offsetof(struct seccomp_data, args) + arg->index * sizeof(uint64_t));
+		*loaded = n ? -1 : arg->index;
+		if (arg->mask != UINT32_MAX) {
 			emit(code, BPF_ALU | BPF_AND | BPF_K, 0, 0, arg->mask);
+			*loaded = -1;
+		}
 		misses[n] = emit(code, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, arg->value);
 	}
 	emit_return(code, rule->refuse_errno ? SECCOMP_RET_ERRNO | rule->refuse_errno : SECCOMP_RET_ALLOW);
@@ -68,10 +75,11 @@ static void emit_row(struct filter_code *code, const struct filter_rule *rule)
 static int emit_call(struct builder *b, const struct call *call)
 {
 	struct filter_code *code = b->code;
+	int loaded = -1;
 	size_t test = emit(code, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, (uint32_t)call->nr);
 
 	for (size_t i = 0; i < call->n; i++)
-		emit_row(code, &b->rules[b->order[call->first + i]]);
+		emit_row(code, &b->rules[b->order[call->first + i]], &loaded);
 	if (code->n - test - 1 > BRANCH_MAX || code->n >= FILTER_CODE_MAX)
 		return -E2BIG;
 	code->insns[test].jf = (uint8_t)(code->n - test - 1);

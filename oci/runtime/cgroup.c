@@ -128,7 +128,6 @@ int cgroup_make(struct cgroup *cgroup, const char *id, const struct cgroup_limit
 		fd_release(&cgroup->parent_fd);
 		return ret;
 	}
-	leftovers_remove(cgroup->parent_fd);
 	ret = cgroup_open(cgroup);
 	if (!ret)
 		ret = limits_set(cgroup, limits);
@@ -140,7 +139,7 @@ int cgroup_make(struct cgroup *cgroup, const char *id, const struct cgroup_limit
 /*
  * KVM has a thread of its own for each machine, in the cgroup of whoever made the machine, and ends it after the machine's
  * process (vmm/kvm.c, vm_linger; since Linux 6.13 it ends with it). Nobody has to wait for that but this child, which
- * holds nothing that somebody else could wait for. If it is killed, the next start removes what it leaves.
+ * holds nothing that somebody else could wait for. If it is killed, the next one removes what it leaves.
  */
 static void remove_later(const struct cgroup *cgroup)
 {
@@ -158,14 +157,18 @@ static void remove_later(const struct cgroup *cgroup)
 		if (unlinkat(fd, cgroup->name, AT_REMOVEDIR) == 0 || errno != EBUSY)
 			break;
 	}
+	leftovers_remove(fd);
 	_exit(0);
 }
 
 void cgroup_remove(struct cgroup *cgroup)
 {
-	if (cgroup->parent_fd >= 0 && unlinkat(cgroup->parent_fd, cgroup->name, AT_REMOVEDIR) < 0 &&
-		errno == EBUSY)
+	if (cgroup->parent_fd < 0)
+		return;
+	if (unlinkat(cgroup->parent_fd, cgroup->name, AT_REMOVEDIR) < 0 && errno == EBUSY)
 		remove_later(cgroup);
+	else
+		leftovers_remove(cgroup->parent_fd);
 	fd_release(&cgroup->fd);
 	fd_release(&cgroup->parent_fd);
 }

@@ -8,7 +8,7 @@
  * login without delegation) the machine runs without: its memory is bounded by the guest's RAM all the same.
  *
  * Its directory is locked (flock) as long as we live. One whose lock is free was left behind by a process that was
- * killed, and is removed by whoever comes next.
+ * killed, and is removed at the end of whoever comes next.
  */
 #ifndef MVRUN_OCI_RUNTIME_CGROUP_H
 #define MVRUN_OCI_RUNTIME_CGROUP_H

@@ -344,8 +344,8 @@ static void too_much_is_refused(void **state)
 	for (size_t i = 0; i < FILTER_CODE_MAX; i++)
 		rules[i] = (struct filter_rule){.nr = 1, .sets = 1, .args = {FILTER_IS(1, i)}};
 	assert_int_equal(filter_build(rules, FILTER_CODE_MAX, 1, &code), -E2BIG);
-	assert_int_equal(filter_build(rules, 100, 1, &code), -E2BIG);
-	assert_int_equal(filter_build(rules, 80, 1, &code), 0);
+	assert_int_equal(filter_build(rules, 130, 1, &code), -E2BIG);
+	assert_int_equal(filter_build(rules, 120, 1, &code), 0);
 	assert_int_equal(filter_build(rules, 80, 2, &code), 0);
 	assert_int_equal(code.n, 4); /* of nothing: check the architecture, kill */
 }
