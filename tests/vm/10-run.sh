@@ -114,8 +114,18 @@ check "/etc/hosts" out_has '^hosts [1-9]'
 check "umask" out_has '^umask 0022$'
 vm run --rm --cpus 0.5 tools sh -c 'cat /sys/fs/cgroup/cpu.max; grep -c ^processor /proc/cpuinfo; touch /a /etc/b && echo ok'
 check "--cpus 0.5 is one CPU, half of the time" out_is "$(printf '50000 100000\n1\nok')"
+vm run --rm --cpus 0 tools sh -c 'cat /sys/fs/cgroup/cpu.max; grep -c ^processor /proc/cpuinfo'
+check "--cpus 0 is no limit" out_is "$(printf 'max 100000\n%s' "$(nproc)")"
 vm run --rm --pids-limit 10 tools sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done; echo started'
 check "--pids-limit holds" err_has "can't fork|resource temporarily unavailable"
+
+# ---- what docker opens in a network of the container's own
+vm run --rm -u 1234 --cap-drop ALL tools sh -c 'echo "port 80" >/tmp/index.html
+httpd -p 127.0.0.1:80 -h /tmp && wget -qO - http://127.0.0.1/
+cat /proc/sys/net/ipv4/ip_unprivileged_port_start
+tr -s "\t " "  " </proc/sys/net/ipv4/ping_group_range
+(echo 1 >/proc/sys/net/ipv4/ip_unprivileged_port_start) 2>/dev/null || echo read-only'
+check "any user may bind port 80 and send pings" out_is "$(printf 'port 80\n0\n0 2147483647\nread-only')"
 
 # ---- --init
 vm run --rm --init tools sh -c 'echo pid $$; (sleep 0.3 &) ; sleep 1; ps -o pid,stat,comm | grep -c Z'

@@ -69,6 +69,21 @@ exec 7<&-
 wait "$pipeline"
 check "and the status is right" [ $? -eq 0 ]
 
+# Output that cannot be written turns 0 into 125, and nothing else.
+limited "$limit" mvrun run --rm tools echo lost >/dev/full 2>"$err" </dev/null
+status=$? last="run, standard output full"
+check_status "a full disk" 125
+check "a full disk: said so" err_has 'no space left on device'
+limited "$limit" mvrun run --rm tools sh -c 'echo lost; exit 4' >/dev/full 2>"$err" </dev/null
+status=$? last="exit 4, standard output full"
+check_status "a full disk does not hide another status" 4
+limited "$limit" mvrun run --rm tools echo lost >&- 2>"$err" </dev/null
+status=$? last="run, standard output closed"
+check_status "a closed standard output" 125
+limited "$limit" mvrun run --rm tools true >&- 2>&- <&-
+status=$? last="run, nothing open"
+check_status "nothing open and nothing to say" 0
+
 # The last byte before the exit arrives, every time.
 short=0
 for i in 1 2 3 4 5; do
