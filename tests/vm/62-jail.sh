@@ -111,7 +111,8 @@ vm inspect jailed
 refused "inspect of what was killed" 'no such container'
 check "root: mvrun is killed: the monitor dies" no_processes
 
-launch run tools sleep 1000
+# A killed mvrun leaves its name and its machine's cgroup to the next one.
+launch run --name jailed tools sleep 1000
 check "a second monitor runs" wait_for find_monitor
 kill -9 "$monitor"
 finished
@@ -159,7 +160,6 @@ check "--degraded says what is missing" err_has 'lacks: namespaces'
 check "--degraded: one line" err_is_one_line
 echo "$most" >/proc/sys/user/max_user_namespaces
 chmod "$mode" /dev/kvm
-# A killed mvrun leaves its machine's cgroup to the next one.
 vm run --rm tools true
 check_status "the next start" 0
 nothing_left "all of it"
