@@ -9,8 +9,9 @@
  *	attach disk rootfs: open layers/ab/cd.data: No space left on device
  *
  * An err lives in its owner's storage (no heap, so it works when memory is short), starts as ERR_INIT, and is
- * written by one thread. Text longer than the buffer is cut at the end; control bytes in it become '?', so
- * that names taken from an image cannot forge a second line or drive a terminal.
+ * written by one thread. Text longer than the buffer is cut at the end. What is no UTF-8, controls (of ASCII and of C1)
+ * and marks that turn the direction of writing become '?', so that names taken from an image cannot forge a second line,
+ * drive a terminal or look like another name.
  */
 #ifndef MVRUN_BASE_ERR_H
 #define MVRUN_BASE_ERR_H

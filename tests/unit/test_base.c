@@ -32,6 +32,36 @@ static void test_err_is_one_line_however_it_is_fed(void **state)
 	assert_int_equal(err_set(NULL, EINVAL, "nobody listens"), -EINVAL);
 }
 
+static void test_err_shows_letters_and_nothing_that_acts(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} texts[] = {
+		{"caf\xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x98\x80"},
+		{"\xc2\x9b"
+		 "31m \xc2\x80 \xc2\x9f",
+			"?31m ? ?"}, /* C1: an escape without ESC */
+		{"\xc2\xa0", "\xc2\xa0"},
+		{"a\xe2\x80\xae"
+		 "b\xe2\x81\xa6"
+		 "c\xe2\x80\xa8"
+		 "d\xd8\x9c",
+			"a?b?c?d?"}, /* overrides, isolates, a line's end, the Arabic mark */
+		{"\xe2\x80\x93 \xe2\x81\xaa", "\xe2\x80\x93 \xe2\x81\xaa"}, /* their neighbours */
+		{"\x9b \xff \xc3", "? ? ?"}, /* no UTF-8; cut */
+		{"\xc0\x8a \xe0\x80\x8a \xf0\x80\x80\x8a", "?? ??? ????"}, /* a line feed in too many bytes */
+		{"\xed\xa0\x80 \xf4\x90\x80\x80 \xf8\x88\x80\x80\x80", "??? ???? ?????"},
+		{"\x7f\t", "??"},
+	};
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		err_set(&err, EINVAL, "%s", texts[i].in);
+		assert_string_equal(err.text, texts[i].out);
+	}
+}
+
 static void test_buf_stops_at_its_limit_and_stays_failed(void **state)
 {
 	struct buf buf;
@@ -173,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_err_is_one_line_however_it_is_fed),
+		cmocka_unit_test(test_err_shows_letters_and_nothing_that_acts),
 		cmocka_unit_test(test_buf_stops_at_its_limit_and_stays_failed),
 		cmocka_unit_test(test_a_file_is_read_up_to_a_limit),
 		cmocka_unit_test(test_descriptors_travel_and_an_overlong_message_leaks_none),
