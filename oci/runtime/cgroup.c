@@ -23,6 +23,7 @@
 #define PREFIX "mvrun-"
 #define PATH_CAP 4096
 #define CPU_PERIOD_US 100000u
+#define OPEN_TRIES 100
 #define REMOVE_TRIES 500
 #define REMOVE_PAUSE_NS 10000000
 
@@ -103,14 +104,31 @@ static int controllers_ready(int parent_fd)
 	return ret ? ret : file_write(parent_fd, "cgroup.subtree_control", "+memory +pids +cpu");
 }
 
-static int cgroup_open(struct cgroup *cgroup)
+/* Ours, locked, and still the directory of that name. -ESTALE: somebody took it for a leftover before we had locked it. */
+static int cgroup_try(struct cgroup *cgroup)
 {
-	if (mkdirat(cgroup->parent_fd, cgroup->name, 0755) < 0)
+	struct stat named, opened;
+
+	if (mkdirat(cgroup->parent_fd, cgroup->name, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	cgroup->fd = openat(cgroup->parent_fd, cgroup->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (cgroup->fd >= 0 && flock(cgroup->fd, LOCK_EX | LOCK_NB) == 0)
+	if (cgroup->fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	if (flock(cgroup->fd, LOCK_EX | LOCK_NB) == 0 && fstat(cgroup->fd, &opened) == 0 &&
+		fstatat(cgroup->parent_fd, cgroup->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+		named.st_ino == opened.st_ino)
 		return 0;
-	return -errno;
+	fd_release(&cgroup->fd);
+	return -ESTALE;
+}
+
+static int cgroup_open(struct cgroup *cgroup)
+{
+	int ret = -ESTALE;
+
+	for (int i = 0; i < OPEN_TRIES && ret == -ESTALE; i++)
+		ret = cgroup_try(cgroup);
+	return ret;
 }
 
 int cgroup_make(struct cgroup *cgroup, const char *id, const struct cgroup_limits *limits)
