@@ -21,10 +21,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* What the terminal sends to everyone in the foreground is the starter's to act on. */
+/*
+ * What the terminal sends to everyone in the foreground is the starter's to act on. A file that may not grow is an error of
+ * the write, not the end of us: only as the first process of a pid namespace would the signal mean nothing anyway.
+ */
 static void signals_block(void)
 {
-	static const int blocked[] = {SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGPIPE, SIGUSR1, SIGUSR2};
+	static const int blocked[] = {SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ};
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -129,8 +132,11 @@ int main(void)
 	}
 	vm->stamps_us[VMM_AT_MAIN] = clock_now_us();
 	signals_block();
-	(void)confine_descriptors(VMM_CONTROL_FD + 1);
-	ret = config_receive(VMM_CONTROL_FD, &vm->config, &err);
+	ret = confine_descriptors(VMM_CONTROL_FD + 1);
+	if (ret)
+		err_sys(&err, ret, "close what mvrun was started with");
+	else
+		ret = config_receive(VMM_CONTROL_FD, &vm->config, &err);
 	if (ret == -EBADF || ret == -ENOTSOCK) {
 		log_error("this program is started by mvrun, not by hand");
 		return EXIT_FAILURE;
