@@ -38,7 +38,7 @@ static json_t *jail_json(const struct running *running)
 	if (!running->monitor_pid || running_confinement(running, &now))
 		return json_null();
 	jail = json_pack("{s:o, s:o, s:b}", "Parts", parts_json(running->jail_reached), "Missing",
-		parts_json(missing), "Degraded", missing != 0);
+		parts_json(missing), "Degraded", (missing & ~(uint32_t)JAIL_CGROUP) != 0);
 	json_object_update_new(jail, json_pack("{s:I, s:I, s:b, s:I}", "Uid", (json_int_t)now.uid,
 					     "SeccompMode", (json_int_t)now.seccomp, "NoNewPrivileges",
 					     now.no_new_privs, "Capabilities", (json_int_t)now.capabilities));

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "jail/confine.h"
 #include "oci/runtime/claim.h"
 #include "oci/runtime/kvm_probe.h"
 #include "oci/runtime/paths.h"
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CGROUP2_MAGIC 0x63677270
@@ -251,24 +254,46 @@ static void check_cgroup(struct check_list *list)
 		mode = "version 1 with version 2 beside it (hybrid)";
 	else if (access("/sys/fs/cgroup/memory", F_OK) == 0 || access("/sys/fs/cgroup/cpu", F_OK) == 0)
 		mode = "version 1";
-	/* The limits of containers are kept inside their machines, so every mode will do. */
+	/* The limits of containers are kept inside their machines, so every mode will do; the monitor wants version 2. */
 	check_add(list, "cgroups", CHECK_OK, "%s", mode);
+}
+
+/* A part of the jail without which `run` refuses, unless it is told --degraded. */
+static void check_jail_part(struct check_list *list, const char *name, bool there, const char *fix)
+{
+	struct check *check = check_add(
+		list, name, there ? CHECK_OK : CHECK_FAILED, "%s", there ? "available" : "not available");
+
+	if (!there)
+		check_fix(check, "%s; or run --degraded", fix);
+}
+
+/* Whether namespaces can be made is found out by making them, in a child. */
+static bool namespaces_work(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return false;
+	if (!pid)
+		_exit(confine_namespaces(
+			      (geteuid() ? CLONE_NEWUSER : 0) | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) ||
+			confine_root());
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static void check_confinement(struct check_list *list)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	char line[64];
 
-	line_of("/proc/sys/user/max_user_namespaces", line, sizeof(line));
-	check_add(list, "user namespaces", line[0] && strcmp(line, "0") != 0 ? CHECK_OK : CHECK_INFO, "%s",
-		line[0] && strcmp(line, "0") != 0 ? "available" : "not available");
-	check_add(list, "seccomp", access("/proc/sys/kernel/seccomp", F_OK) == 0 ? CHECK_OK : CHECK_INFO,
-		"%s", access("/proc/sys/kernel/seccomp", F_OK) == 0 ? "available" : "not available");
-	if (abi > 0)
-		check_add(list, "landlock", CHECK_OK, "available (version %ld)", abi);
-	else
-		check_add(list, "landlock", CHECK_INFO, "not available");
+	check_jail_part(list, "namespaces", namespaces_work(),
+		"let users make them: sysctl user.max_user_namespaces, "
+		"kernel.apparmor_restrict_unprivileged_userns=0");
+	check_jail_part(list, "seccomp", access("/proc/sys/kernel/seccomp", F_OK) == 0,
+		"use a kernel with CONFIG_SECCOMP_FILTER");
+	check_jail_part(list, "landlock", abi > 0,
+		"use Linux 5.13 or later, with landlock in the kernel's parameter lsm=");
 }
 
 static void check_huge_pages(struct check_list *list)

@@ -210,7 +210,8 @@ void machine_limit(struct machine *machine, const struct machine_config *config,
 		.cpus = config->vcpus + 1,
 	};
 
-	(void)cgroup_make(&machine->cgroup, id, &limits);
+	/* A hierarchy that we may not use is a part of the jail that is missing; none at all is not. */
+	machine->has_cgroups = cgroup_make(&machine->cgroup, id, &limits) != -ENOTSUP;
 }
 
 int machine_start(struct machine *machine, const struct machine_parts *parts,
@@ -255,6 +256,9 @@ static void jailed_note(struct machine *machine, const struct vmm_jailed *jailed
 	machine->jailed = true;
 	machine->jail_reached = jailed->reached;
 	jail_parts_text(machine->jail_best & ~jailed->reached, missing, sizeof(missing));
+	/* Most logins have no cgroup to give: `inspect` says so, and nobody is asked to allow it. */
+	if (machine->has_cgroups)
+		machine->jail_best |= JAIL_CGROUP;
 	if (missing[0])
 		log_warn("--degraded: this host's jail for the machine monitor lacks: %s", missing);
 }

@@ -46,6 +46,7 @@ struct machine {
 	uint32_t jail_best; /* the parts (enum jail_part) that a host can do for us */
 	uint32_t jail_reached; /* and those the monitor is in, once it is jailed */
 	bool jailed;
+	bool has_cgroups; /* this host has cgroups of version 2, whether or not we may make one */
 	bool reported; /* exit holds the monitor's last words */
 	bool reaped;
 	bool hung; /* it had to be killed because it did not end by itself */
