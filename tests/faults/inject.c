@@ -10,7 +10,6 @@
  *     --errno NUMBER       the call does nothing and fails with NUMBER
  *     --onwards            so do all further ones of that name, of everyone
  *     --timeout SECONDS    after which all are killed (20)
- *     --until WHO:CALL     with --list: be done as soon as this call is made, and kill all
  *
  * WHO is where a task stands in the family: "0" is the program, "0.2" its second child (or thread), "0.2.1" the first
  * one of that. Unlike a process id it is the same in each run, and unlike a count over all tasks it does not depend on
@@ -77,14 +76,14 @@ struct point {
 
 static struct {
 	struct task tasks[TASKS_MAX];
-	struct point at, until;
-	bool list, kill, onwards, reached, hang, over;
+	struct point at;
+	bool list, kill, onwards, reached, hang;
 	int error;
 	double timeout_s;
 	pid_t program;
 	int status; /* of the program; -1: it runs */
 	FILE *report;
-} all = {.at.nr = -1, .until.nr = -1, .timeout_s = 20, .status = -1};
+} all = {.at.nr = -1, .timeout_s = 20, .status = -1};
 
 static _Noreturn void die(const char *what)
 {
@@ -234,13 +233,12 @@ static bool may_fail(long nr, const __u64 *args)
 	       (args[0] != STDERR_FILENO && (args[0] != STDOUT_FILENO || all.error != EINTR));
 }
 
-static bool point_is(const struct point *point, const struct task *task, long nr)
+static bool is_point(const struct task *task, long nr)
 {
-	if (nr != point->nr)
+	if (nr != all.at.nr)
 		return false;
-	if (all.onwards && all.reached)
-		return true;
-	return strcmp(task->who, point->who) == 0 && (!point->n || task->made[nr] == point->n);
+	return (all.onwards && all.reached) ||
+	       (task->made[nr] == all.at.n && strcmp(task->who, all.at.who) == 0);
 }
 
 static void call_entered(struct task *task, const struct ptrace_syscall_info *info)
@@ -253,12 +251,7 @@ static void call_entered(struct task *task, const struct ptrace_syscall_info *in
 	task->made[nr]++;
 	if (all.list)
 		fprintf(all.report, "call %s %s %u\n", task->who, call_name(nr), task->made[nr]);
-	if (point_is(&all.until, task, nr)) {
-		all.over = true;
-		tasks_kill();
-		return;
-	}
-	if (!point_is(&all.at, task, nr) || (!all.kill && !may_fail(nr, info->entry.args)))
+	if (!is_point(task, nr) || (!all.kill && !may_fail(nr, info->entry.args)))
 		return;
 	all.reached = true;
 	if (all.kill) {
@@ -430,30 +423,28 @@ static unsigned family_watch(void)
 		all.hang |= !ended;
 		tasks_kill();
 	}
-	return all.over ? 0 : left;
+	return left;
 }
 
-static void point_parse(char *text, bool counted, struct point *point)
+static void point_parse(char *text)
 {
 	char *call = strchr(text, ':'), *n = call ? strchr(call + 1, ':') : NULL;
 
 	errno = EINVAL;
-	if (!call || !n == counted || call - text >= WHO_MAX)
+	if (!n || call - text >= WHO_MAX)
 		die(text);
 	*call++ = '\0';
-	if (n)
-		*n++ = '\0';
-	snprintf(point->who, sizeof(point->who), "%s", text);
-	point->nr = call_number(call);
-	point->n = n ? (unsigned)strtoul(n, NULL, 10) : 0;
+	*n++ = '\0';
+	snprintf(all.at.who, sizeof(all.at.who), "%s", text);
+	all.at.nr = call_number(call);
+	all.at.n = (unsigned)strtoul(n, NULL, 10);
 }
 
 static void arguments_parse(int argc, char **argv)
 {
 	static const struct option options[] = {{"report", 1, NULL, 'r'}, {"list", 0, NULL, 'l'},
 		{"at", 1, NULL, 'a'}, {"kill", 0, NULL, 'k'}, {"errno", 1, NULL, 'e'},
-		{"onwards", 0, NULL, 'o'}, {"timeout", 1, NULL, 't'}, {"until", 1, NULL, 'u'},
-		{NULL, 0, NULL, 0}};
+		{"onwards", 0, NULL, 'o'}, {"timeout", 1, NULL, 't'}, {NULL, 0, NULL, 0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
@@ -462,7 +453,7 @@ static void arguments_parse(int argc, char **argv)
 		else if (option == 'l')
 			all.list = true;
 		else if (option == 'a')
-			point_parse(optarg, true, &all.at);
+			point_parse(optarg);
 		else if (option == 'k')
 			all.kill = true;
 		else if (option == 'e')
@@ -471,8 +462,6 @@ static void arguments_parse(int argc, char **argv)
 			all.onwards = true;
 		else if (option == 't')
 			all.timeout_s = atof(optarg);
-		else if (option == 'u')
-			point_parse(optarg, false, &all.until);
 		else
 			exit(1);
 	}
