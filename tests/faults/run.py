@@ -39,6 +39,13 @@ def family():
     return found
 
 
+def pulse():
+    """Whoever watches an emulated host from outside sees that it is alive."""
+    if "MVRUN_TEST_PULSE" in os.environ:
+        with open(os.environ["MVRUN_TEST_PULSE"], "a", encoding="ascii") as file:
+            file.write(".")
+
+
 def mounts():
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         return sorted(line.split(" ", 2)[2] for line in file)
@@ -54,6 +61,7 @@ class Runs:
         self.missed = 0
 
     def nothing_left(self, what):
+        pulse()
         end = time.monotonic() + GONE_S
         while family() and time.monotonic() < end:
             time.sleep(0.02)

@@ -48,8 +48,14 @@ limited() {
 	timeout --kill-after=5 "$@"
 }
 
+# Whoever watches an emulated host from outside sees that it is alive.
+pulse() {
+	[ -z "${MVRUN_TEST_PULSE:-}" ] || printf . >>"$MVRUN_TEST_PULSE"
+}
+
 vm() {
 	local start=$SECONDS
+	pulse
 	runs=$((runs + 1))
 	last=${*@Q}
 	status=0
@@ -61,6 +67,7 @@ vm() {
 # with SIGINT ignored) and $input, if set, as its standard input. Comes back when it runs: the shell and env, which it
 # is at first, may lose a signal.
 launch() {
+	pulse
 	runs=$((runs + 1))
 	last=${*@Q}
 	status=0
